@@ -1,0 +1,113 @@
+# crossover: `make bench` measures this machine, `make test` runs the tests. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-from
+EXTRAS := all,test
+PROFILE ?= quick
+
+# An environment whose interpreter is gone, or that was made in another folder, is stale.
+ifneq ($(CURDIR),$(shell $(BIN)/python -c "print(open('$(STAMP)').read().strip())" 2>/dev/null))
+.PHONY: $(STAMP)
+endif
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+$(STAMP): pyproject.toml constraints.txt
+	@python=$$(for p in "$${PYTHON:-}" python3 python3.13 python3.12 python3.11 python; do \
+	  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done) \
+	  || { echo "crossover needs Python 3.11 or newer: install it, or say where it is: make PYTHON=..." >&2; exit 2; }; \
+	echo "making $(VENV) with $$($$python --version)"; \
+	rm -rf $(VENV); \
+	$$python -m venv $(VENV) || { echo "could not make $(VENV): is Python's venv module installed (python3-venv)?" >&2; exit 2; }; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'; \
+	echo '$(CURDIR)' > $(STAMP)
+
+.PHONY: setup
+setup: $(STAMP) ## Make or renew the environment, if it is missing or stale
+
+.PHONY: bench
+bench: $(STAMP) ## Measure this machine (PROFILE=quick) and report
+	@$(BIN)/crossover run --profile $(PROFILE)
+	@$(BIN)/crossover report latest
+
+.PHONY: smoke
+smoke: ## Half a minute: does everything work?
+	@$(MAKE) bench PROFILE=smoke
+
+.PHONY: compare
+compare: $(STAMP) ## Compare two runs: make compare A=run B=run
+	@$(BIN)/crossover compare $(A) $(B)
+
+.PHONY: gate
+gate: $(STAMP) ## Is HEAD slower than BASE? Two commands with {port}: make gate BASE='...' HEAD='...'
+	@$(BIN)/crossover gate --base '$(BASE)' --head '$(HEAD)'
+
+.PHONY: test
+test: $(STAMP) ## Run the tests
+	@$(BIN)/python -m pytest
+
+.PHONY: test-all
+test-all: $(STAMP) ## Run the tests on every Python from 3.11 to 3.13 that is here
+	@for version in 3.11 3.12 3.13; do \
+	  python=$$(for p in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python; do \
+	    "$$p" -c pass 2>/dev/null && echo "$$p" && break; done) || { echo "skipped: no Python $$version here"; continue; }; \
+	  echo "== $$("$$python" --version)"; \
+	  [ -x .venv-$$version/bin/pytest ] || { "$$python" -m venv .venv-$$version; \
+	    .venv-$$version/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'; }; \
+	  .venv-$$version/bin/python -m pytest -q; \
+	done
+
+.PHONY: lint
+lint: $(STAMP) ## Check style and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(STAMP) ## Check types
+	@$(BIN)/mypy
+
+.PHONY: check
+check: lint types test ## lint + types + test
+
+.PHONY: microbench
+microbench: $(STAMP) ## Time the hot paths one by one (pytest-benchmark)
+	@$(BIN)/python -m pytest tests/benchmarks --override-ini norecursedirs= --benchmark-sort=name
+
+# What the trials below compare with. Needs Debian's apt-get and the right to use it.
+.PHONY: system-packages
+system-packages: ## Install nginx, wrk and curl with apt-get
+	@for tool in nginx wrk curl; do command -v $$tool >/dev/null || missing=yes; done; \
+	if [ -n "$${missing:-}" ]; then \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q nginx-light wrk curl; fi
+
+$(VENV)/.peers: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[peers]'
+	@touch $@
+
+.PHONY: bench-generator
+bench-generator: $(STAMP) ## Generator's CPU per request against wrk's, on nginx (PAIRS=15)
+	@$(BIN)/python -m bench.trials.generator --pairs $(or $(PAIRS),15)
+
+.PHONY: bench-drivers
+bench-drivers: $(VENV)/.peers ## Drivers against uvicorn and gunicorn (PAIRS=15)
+	@$(BIN)/python -m bench.trials.drivers --pairs $(or $(PAIRS),15)
+
+.PHONY: trial-kill
+trial-kill: $(STAMP) ## SIGKILL the harness at random moments; nothing may be left (TIMES=10)
+	@$(BIN)/python -m bench.trials.kill --times $(or $(TIMES),10)
+
+.PHONY: constraints
+constraints: $(STAMP) $(VENV)/.peers ## Write down the exact versions installed now
+	@{ echo "# The exact versions that were tested. Made by 'make constraints'."; \
+	  $(BIN)/python -m pip freeze --exclude-editable; } > constraints.txt.new && mv constraints.txt.new constraints.txt && touch $(STAMP) $(VENV)/.peers
+
+.PHONY: clean
+clean: ## Remove environments and caches, keep results
+	@rm -rf $(VENV) .venv-3.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks *.egg-info build

@@ -1,0 +1,1 @@
+"""From slices to verdicts. Reads what the store hands over; never measures."""

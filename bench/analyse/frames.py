@@ -1,0 +1,167 @@
+"""pandas frames of a run: one row per slice, and one row per cell.
+
+Invalid slices stay in the frame of slices with their reasons and never enter a figure of a cell.
+It knows the keys of a slice; it must not judge pairs, nor know how anything is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hdrh.histogram import HdrHistogram
+
+from bench.analyse.stats import mean_interval
+from bench.store import CELL_KEYS, Run
+
+LATENCIES = ("response_time", "service_time", "lateness")
+PERCENTILES = ("mean", "p50", "p90", "p95", "p99", "p999", "max")
+RESOURCES = (
+    "server_cpu_us_per_request",
+    "server_cpu_utilisation",
+    "server_rss_mib",
+    "server_threads",
+    "client_cpu_us_per_request",
+    "client_cpu_utilisation",
+)
+_MEASURED = (
+    "throughput_rps",
+    "completions",
+    "window_s",
+    "in_flight_mean",
+    "little_ratio",
+    "bound_ratio",
+    "fairness_jain",
+    "steal_ratio",
+    *RESOURCES,
+)
+
+
+def trials_frame(run: Run) -> pd.DataFrame:
+    """One row per slice, in the order of measuring.
+
+    Columns: the keys of a cell, `model`, `family`, `round`, `order`, `t_s`, `valid`, `reasons` (a
+    tuple of words), `errors` (a total), `at_least`, what was measured under its own name, and
+    latencies as `response_time_p99_ms` and the like. What a slice lacks is NaN, `units` without a
+    limit included.
+    """
+    targets = {target["name"]: target for target in run.info["targets"]}
+    rows = [_trial_row(trial, targets.get(trial["target"], {})) for trial in run.trials]
+    frame = pd.DataFrame(rows, columns=_columns())
+    numbers = [*_MEASURED, *_latency_columns(), "delay_s", "units"]
+    return frame.astype(dict.fromkeys(numbers, float)).astype({"valid": bool, "at_least": bool})
+
+
+def cells_frame(trials: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
+    """One row per cell: what its valid slices say together, and why others do not count.
+
+    Throughput is the geometric mean over rounds with its Student-t interval (`throughput_low_rps`,
+    `throughput_high_rps`); everything else is the median over slices, percentiles included: tails
+    are never pooled. `slices`, `invalid` and `reasons` (a Counter) count what was left out;
+    `at_least` says that some latency is a lower bound.
+    """
+    groups = trials.groupby(list(CELL_KEYS), dropna=False, sort=False)
+    rows = [_cell_row(key, group, confidence) for key, group in groups]
+    return pd.DataFrame(rows, columns=[*CELL_KEYS, *_cell_columns()]).astype({"units": float})
+
+
+def round_means(trials: pd.DataFrame, column: str) -> pd.Series:
+    """Mean log of a column per round, over the valid slices of one cell that have it."""
+    valid = trials[trials["valid"] & (trials[column] > 0)]
+    logs: pd.Series = np.log(valid[column])
+    return logs.groupby(valid["round"]).mean()
+
+
+def percentile_curve(histograms: Iterable[str], percentiles: Sequence[float]) -> list[float]:
+    """Latency in ms at each percentile: the median over slices, each with its own curve.
+
+    `histograms` are HdrHistogram V2 in base64 of nanoseconds; empty ones are passed over. NaN
+    where some slice has too few requests to know: p99.9 needs a thousand.
+    """
+    curves = [_curve(text, np.asarray(percentiles)) for text in histograms]
+    known = [curve for curve in curves if curve is not None]
+    if not known:
+        return []
+    return [float(value) for value in np.median(np.array(known), axis=0)]
+
+
+def why_invalid(trials: pd.DataFrame) -> Counter[str]:
+    """How often each reason was given by the invalid slices."""
+    return Counter(
+        reason for reasons in trials.loc[~trials["valid"], "reasons"] for reason in reasons
+    )
+
+
+def _columns() -> list[str]:
+    about = ["model", "family", "round", "order", "t_s", "valid", "reasons", "errors", "at_least"]
+    return [*CELL_KEYS, *about, *_MEASURED, *_latency_columns(), "response_time_hist"]
+
+
+def _latency_columns() -> list[str]:
+    return [f"{latency}_{name}_ms" for latency in LATENCIES for name in PERCENTILES]
+
+
+def _cell_columns() -> list[str]:
+    counts = ["model", "family", "slices", "invalid", "reasons", "at_least", "rounds"]
+    throughput = ["throughput_rps", "throughput_low_rps", "throughput_high_rps"]
+    return [*counts, *throughput, *RESOURCES, "bound_ratio", *_latency_columns()]
+
+
+def _trial_row(trial: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
+    row = {key: trial.get(key) for key in (*CELL_KEYS, "round", "order", "t_s", *_MEASURED)}
+    for latency in LATENCIES:
+        known = trial.get(f"{latency}_ms") or {}
+        row |= {f"{latency}_{name}_ms": known.get(name) for name in PERCENTILES}
+    return row | {
+        "model": target.get("model", trial["target"]),
+        "family": target.get("family", "unknown"),
+        "valid": bool(trial["valid"]),
+        "reasons": tuple(trial.get("invalid_reasons") or ()),
+        "errors": sum((trial.get("errors") or {}).values()),
+        "at_least": bool(trial.get("latency_at_least")),
+        "response_time_hist": trial.get("response_time_hist"),
+    }
+
+
+def _cell_row(key: tuple[Any, ...], group: pd.DataFrame, confidence: float) -> dict[str, Any]:
+    valid = group[group["valid"]]
+    medians = valid[[*RESOURCES, "bound_ratio", *_latency_columns()]].median()
+    logs = round_means(group, "throughput_rps")
+    row = dict(zip(CELL_KEYS, key, strict=True)) | {
+        "model": group["model"].iloc[0],
+        "family": group["family"].iloc[0],
+        "slices": len(group),
+        "invalid": len(group) - len(valid),
+        "reasons": why_invalid(group),
+        "at_least": bool(valid["at_least"].any()),
+        "rounds": len(logs),
+    }
+    return {**row, **_throughput(logs, confidence), **medians.to_dict()}
+
+
+def _throughput(logs: pd.Series, confidence: float) -> dict[str, float]:
+    names = ("throughput_rps", "throughput_low_rps", "throughput_high_rps")
+    if not len(logs):
+        return dict.fromkeys(names, math.nan)
+    interval = mean_interval(logs.to_numpy(), confidence).exp()
+    return dict(zip(names, (interval.estimate, interval.low, interval.high), strict=True))
+
+
+def _curve(text: str, percentiles: np.ndarray) -> np.ndarray | None:
+    """One histogram's values in ms, without a walk over all its buckets for each percentile."""
+    histogram = HdrHistogram.decode(text)
+    counts = np.array(histogram.counts, dtype=np.int64)
+    filled = np.flatnonzero(counts)
+    if not filled.size:
+        return None
+    values = [histogram.get_value_from_index(int(index)) for index in filled]
+    ends = np.array([histogram.get_highest_equivalent_value(value) for value in values])
+    total = counts[filled].cumsum()
+    wanted = np.maximum(np.ceil(percentiles / 100 * total[-1] - 1e-9), 1)
+    values_ms: np.ndarray = ends[np.searchsorted(total, wanted)] / 1e6
+    known = (100 - percentiles) * total[-1] >= 100 - 1e-6
+    return np.where(known, values_ms, np.nan)

@@ -1,0 +1,92 @@
+"""Rounds of a comparison: one paired log-ratio each, or the reasons why there is none.
+
+The pairing rule is here: slices are compared with their neighbours of the same round and point
+only. It knows the keys of a slice; it must not know intervals or verdicts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Trial = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Round:
+    """ln(a / b) of one round, or the reasons why it has none; which side is a lower bound."""
+
+    log_ratio: float | None
+    reasons: tuple[str, ...] = ()
+    a_at_least: bool = False
+    b_at_least: bool = False
+
+
+def paired_rounds(
+    a_slices: Sequence[Trial], b_slices: Sequence[Trial], metric: str, a: str, b: str
+) -> Iterator[Round]:
+    """The rounds of one point in which targets a and b both have a slice, measured or failed.
+
+    `metric` is throughput or a percentile of the response time, such as p99. A round that an
+    interruption cut between the two was no trial of this comparison.
+    """
+    by_round: defaultdict[int, tuple[list[Trial], list[Trial]]] = defaultdict(lambda: ([], []))
+    for side, slices in enumerate((a_slices, b_slices)):
+        for trial in slices:
+            by_round[trial["round"]][side].append(trial)
+    for mine, other in by_round.values():
+        if mine and other:
+            yield _round(mine, other, metric, a, b)
+
+
+def _round(mine: list[Trial], other: list[Trial], metric: str, a: str, b: str) -> Round:
+    values = [[value for t in side if (value := _value(t, metric))] for side in (mine, other)]
+    if not all(values):
+        reasons = (*_reasons(mine, metric, a), *_reasons(other, metric, b))
+        return Round(None, reasons)
+    a_log, b_log = (math.fsum(map(math.log, side)) / len(side) for side in values)
+    return Round(a_log - b_log, (), _at_least(mine, metric), _at_least(other, metric))
+
+
+def _value(trial: Trial, metric: str) -> float | None:
+    """The metric of a valid slice; None where it is invalid or has none (log needs above 0)."""
+    if not trial["valid"]:
+        return None
+    if metric == "throughput":
+        return trial.get("throughput_rps") or None
+    return (trial.get("response_time_ms") or {}).get(metric) or None
+
+
+def _at_least(slices: Sequence[Trial], metric: str) -> bool:
+    return metric != "throughput" and any(t["valid"] and t.get("latency_at_least") for t in slices)
+
+
+def _reasons(slices: Sequence[Trial], metric: str, target: str) -> list[str]:
+    reasons = []
+    for trial in slices:
+        if not trial["valid"]:
+            given = trial.get("invalid_reasons") or ["marked invalid without a reason"]
+            reasons += [f"{target}: {reason}" for reason in given]
+        elif _value(trial, metric) is None:
+            reasons.append(f"{target}: no {metric} was measured")
+    return reasons
+
+
+def why_invalid(rounds: Sequence[Round]) -> str:
+    """The most frequent reason in words; reasons that differ only in numbers count as one."""
+    if not rounds:
+        return "the two targets were never measured in the same round"
+    reasons = [reason for r in rounds for reason in r.reasons]
+    kinds = Counter(map(_kind, reasons))
+    most = kinds.most_common(1)[0][0]
+    example = next(reason for reason in reasons if _kind(reason) == most)
+    usable = sum(r.log_ratio is not None for r in rounds)
+    return f"{usable} of {len(rounds)} rounds valid; {example}"
+
+
+def _kind(reason: str) -> str:
+    return re.sub(r"\d[\d.,]*", "#", reason)

@@ -1,0 +1,107 @@
+"""Intervals on log-ratios and the rule that turns one into a verdict.
+
+Pure: numbers in, numbers out. It knows nothing of runs, files, clocks or metrics.
+
+Ratios are treated on a log scale, where 2 times faster and 2 times slower are equally far from
+equal. The sample is the round: a fresh process is one draw of layout luck, so slices of one round
+are not independent and count once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+Verdict = Literal["A", "B", "equal", "undecided"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its confidence interval and the number of values that it rests on.
+
+    With fewer than two values the interval is infinitely wide.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+
+    def exp(self) -> Interval:
+        """From the log scale to ratios (or from log throughput to throughput)."""
+        return Interval(math.exp(self.estimate), math.exp(self.low), _exp(self.high), self.n)
+
+    def inverse(self) -> Interval:
+        """The interval of b / a where this is one of a / b."""
+        return Interval(1 / self.estimate, _divide(1, self.high), _divide(1, self.low), self.n)
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Student-t interval of the mean: mean +- t(n - 1) * s / sqrt(n). ValueError without values."""
+    sample = np.asarray(values, dtype=float)
+    if not sample.size:
+        raise ValueError("an interval needs at least one value")
+    mean = float(sample.mean())
+    if sample.size < 2:
+        return Interval(mean, -math.inf, math.inf, 1)
+    error = float(sample.std(ddof=1)) / math.sqrt(sample.size)
+    half = quantile_t(confidence, sample.size - 1) * error
+    return Interval(mean, mean - half, mean + half, int(sample.size))
+
+
+def difference_interval(
+    first: Sequence[float], second: Sequence[float], confidence: float = 0.95
+) -> Interval:
+    """Welch's interval of mean(second) - mean(first) for samples that share nothing.
+
+    Degrees of freedom by Welch and Satterthwaite; `n` is the smaller sample. ValueError if
+    either sample is empty.
+    """
+    if not len(first) or not len(second):
+        raise ValueError("a difference needs a value on either side")
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    mean, n = float(b.mean() - a.mean()), min(a.size, b.size)
+    if n < 2:
+        return Interval(mean, -math.inf, math.inf, n)
+    errors = np.array([a.var(ddof=1) / a.size, b.var(ddof=1) / b.size])
+    variance = float(errors.sum())
+    if variance == 0:
+        return Interval(mean, mean, mean, n)
+    freedom = variance**2 / float((errors**2 / np.array([a.size - 1, b.size - 1])).sum())
+    half = quantile_t(confidence, freedom) * math.sqrt(variance)
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def quantile_t(confidence: float, freedom: float) -> float:
+    """How many standard errors a two-sided Student-t interval reaches to either side."""
+    return float(stats.t.ppf(0.5 + confidence / 2, freedom))
+
+
+def decide(ratio: Interval, margin: float, *, lower_is_better: bool = False) -> Verdict:
+    """The verdict on a ratio a / b, in this order: equal, then A or B is better, else undecided.
+
+    *Equal* is the interval inside [1 / (1 + margin), 1 + margin], *A* or *B* the interval that
+    excludes 1. Fewer than two rounds decide nothing.
+    """
+    if ratio.n < 2:
+        return "undecided"
+    if 1 / (1 + margin) <= ratio.low and ratio.high <= 1 + margin:
+        return "equal"
+    if ratio.low > 1:
+        return "B" if lower_is_better else "A"
+    if ratio.high < 1:
+        return "A" if lower_is_better else "B"
+    return "undecided"
+
+
+def _exp(x: float) -> float:
+    return math.exp(x) if x < 700 else math.inf
+
+
+def _divide(a: float, b: float) -> float:
+    return a / b if b else math.inf

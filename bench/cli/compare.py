@@ -1,0 +1,3 @@
+"""r"""
+def compare() -> None:
+    "r"

@@ -1,0 +1,5 @@
+"""`crossover gate`: is head slower than base?"""
+
+
+def gate() -> None:
+    """Compare two commands."""

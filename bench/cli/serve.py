@@ -1,0 +1,17 @@
+"""`crossover serve`: one server by hand."""
+
+import os
+import sys
+from typing import Any
+
+import typer
+
+SETTINGS: dict[str, Any] = {
+    "context_settings": {"ignore_unknown_options": True, "allow_extra_args": True},
+    "add_help_option": False,
+}
+
+
+def serve(context: typer.Context) -> None:
+    """Serve one model, until SIGTERM or Ctrl-C."""
+    os.execv(sys.executable, [sys.executable, "-m", "servers", *context.args])

@@ -1,0 +1,66 @@
+"""The plan of a run: which cells there are and in which order they are measured. Pure.
+
+The order is seeded: within a round the points come in random order, and within a point its targets
+do, so that slow drift of the machine hits every target alike.
+"""
+
+import random
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.measure.profile import Grid, Profile
+
+
+@dataclass(frozen=True)
+class Point:
+    """A workload: what a request asks for, over how many connections of which kind."""
+
+    work: str
+    delay_s: float
+    connection: str
+    connections: int
+    workers: int = 1
+    units: int | None = None
+    server_cores: int = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A point and the target that it is measured on."""
+
+    point: Point
+    target: str
+
+    def keys(self) -> dict[str, Any]:
+        """The part of a trials line that says which cell it is."""
+        return {"target": self.target, **asdict(self.point)}
+
+
+def work_of(delay_s: float) -> str:
+    """The path that asks for a wait of `delay_s`: `/delay=5ms`, or `/` for none."""
+    if delay_s == 0:
+        return "/"
+    microseconds = round(delay_s * 1e6)
+    if microseconds % 1000:
+        return f"/delay={microseconds}us"
+    return f"/delay={microseconds // 1000}ms"
+
+
+def cells_of(grid: Grid) -> list[list[Cell]]:
+    """The cells of a grid, those of one point together."""
+    points = (
+        Point(work_of(delay_s), delay_s, grid.connection, count)
+        for delay_s in grid.delays_s
+        for count in grid.connections
+    )
+    return [[Cell(point, target) for target in grid.targets] for point in points]
+
+
+def round_order(profile: Profile, round_index: int) -> list[Cell]:
+    """All cells of the profile in the order of one round; the same seed gives the same order."""
+    generator = random.Random(f"{profile.seed}/{round_index}")
+    points = [cells for grid in profile.grids for cells in cells_of(grid)]
+    generator.shuffle(points)
+    for cells in points:
+        generator.shuffle(cells)
+    return [cell for cells in points for cell in cells]

@@ -1,0 +1,55 @@
+"""Quantities as people write them (`20ms`, `4m20s`, `64`), checked. Pure.
+
+Every function takes `where` the text stands, for its message.
+"""
+
+import re
+from typing import Any
+
+from bench.errors import UserError
+
+LONGEST_DELAY_S = 60.0
+MOST_CONNECTIONS = 50_000
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m)")
+_UNIT_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+
+
+def parse_duration_s(text: str, where: str) -> float:
+    """`0ms`, `250us`, `4m20s` in seconds. Raises UserError naming `where` it stands."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise UserError(
+            f"{where}: {text!r} is not a duration; write it like 250us, 20ms, 5s, 4m20s"
+        )
+    return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+
+
+def whole(value: Any, where: str, low: int, high: int) -> int:
+    """A whole number between the limits. Raises UserError."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise UserError(f"{where}: must be a whole number from {low} to {high}, not {value!r}")
+    return value
+
+
+def connection_count(text: str, where: str) -> int:
+    """A number of connections as typed. Raises UserError."""
+    return whole(
+        int(text) if text.isascii() and text.isdigit() else text, where, 1, MOST_CONNECTIONS
+    )
+
+
+def parse_delay_s(text: str, where: str) -> float:
+    """A delay that the servers accept, in seconds. Raises UserError."""
+    delay_s = parse_duration_s(text, where)
+    if delay_s > LONGEST_DELAY_S:
+        raise UserError(f"{where}: {text} is longer than the servers allow, {LONGEST_DELAY_S:g} s")
+    return delay_s
+
+
+def parse_budget_s(text: str, where: str) -> float:
+    """A time to spend, in seconds, more than none. Raises UserError."""
+    budget_s = parse_duration_s(text, where)
+    if budget_s <= 0:
+        raise UserError(f"{where}: must be more than nothing")
+    return budget_s

@@ -1,0 +1,133 @@
+"""One slice: what the generator is asked for a cell, and the trials line made of its answer. Pure.
+
+The rules are those of docs/method.md: the window, the warm-up, what counts as owed.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.measure.plan import Cell
+from bench.measure.profile import Profile
+from bench.measure.usage import Usage
+
+DRAIN_FLOOR_S = 0.5
+WARMUP_LIMIT_S = 5.0
+WINDOW_LIMIT_S = 15.0
+ANSWER_MARGIN_S = 15.0
+
+# Figures that a trials line takes over from the generator's answer under the same name.
+_TAKEN = (
+    "requests",
+    "completions",
+    "warmup_s",
+    "throughput_rps",
+    "errors",
+    "response_time_hist",
+    "service_time_hist",
+    "response_time_ms",
+    "service_time_ms",
+    "lateness_ms",
+    "latency_at_least",
+    "censored",
+    "owed",
+    "in_flight_mean",
+    "little_ratio",
+    "bound_ratio",
+    "fairness_jain",
+    "connections_unserved",
+    "client_cpu_us_per_request",
+    "client_cpu_utilisation",
+    "server_cpu_us_per_request",
+    "server_cpu_utilisation",
+)
+
+
+def completions_wanted(profile: Profile, connections: int, *, one_at_a_time: bool) -> int:
+    """How many completions the window must hold at least."""
+    if one_at_a_time:
+        return profile.completions_one_at_a_time
+    return profile.completions_per_connection * connections
+
+
+def order_for(
+    cell: Cell,
+    profile: Profile,
+    *,
+    host: str,
+    port: int,
+    one_at_a_time: bool,
+    body: str,
+    watched_pids: list[int],
+) -> dict[str, Any]:
+    """What to ask of the generator for one slice of the cell."""
+    point = cell.point
+    wanted = completions_wanted(profile, point.connections, one_at_a_time=one_at_a_time)
+    return {
+        "url": f"http://{host}:{port}{point.work}",
+        "connections": point.connections,
+        "keep_alive": point.connection == "keep-alive",
+        "delay_s": point.delay_s,
+        "window_s": profile.window_s,
+        "window_limit_s": WINDOW_LIMIT_S + 20 * point.delay_s,
+        "warmup_limit_s": WARMUP_LIMIT_S + 2 * point.delay_s,
+        "completions_wanted": wanted,
+        "serves_one_at_a_time": one_at_a_time,
+        "drain_s": drain_s(point.delay_s),
+        "request_timeout_s": profile.request_timeout_s,
+        "body": body,
+        "watched_pids": watched_pids,
+    }
+
+
+def drain_s(delay_s: float) -> float:
+    """How long a target may take to answer what it still owes before it is replaced."""
+    return max(2 * delay_s, DRAIN_FLOOR_S)
+
+
+def answer_limit_s(order: Mapping[str, Any]) -> float:
+    """After how long a generator that has not answered is taken for dead."""
+    parts = ("window_limit_s", "warmup_limit_s", "delay_s", "drain_s")
+    return float(sum(order[part] for part in parts)) + ANSWER_MARGIN_S
+
+
+def trial_of(
+    cell: Cell,
+    answer: Mapping[str, Any],
+    *,
+    use: Usage | None,
+    steal_ratio: float | None,
+    place: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The trials line of a measured slice; `place` says when it was: round, order, t_s."""
+    return {
+        **place,
+        **cell.keys(),
+        **{key: answer.get(key) for key in _TAKEN},
+        "window_s": answer["duration_s"],
+        "server_rss_mib": None if use is None else use.rss_bytes / 2**20,
+        "server_threads": None if use is None else use.threads,
+        "server_voluntary_switches": None if use is None else use.voluntary_switches,
+        "server_involuntary_switches": None if use is None else use.involuntary_switches,
+        "steal_ratio": steal_ratio,
+        "target_replaced": answer["owed"] > 0,
+        "valid": answer["valid"],
+        "invalid_reasons": list(answer["invalid_reasons"]),
+    }
+
+
+def failed_trial(cell: Cell, reason: str, place: Mapping[str, Any]) -> dict[str, Any]:
+    """The trials line of a slice that could not be measured: no figures, and the reason."""
+    return {
+        **place,
+        **cell.keys(),
+        **dict.fromkeys(_TAKEN),
+        "window_s": None,
+        "server_rss_mib": None,
+        "server_threads": None,
+        "server_voluntary_switches": None,
+        "server_involuntary_switches": None,
+        "steal_ratio": None,
+        "target_replaced": True,
+        "valid": False,
+        "invalid_reasons": [reason],
+    }

@@ -1,0 +1,139 @@
+"""All figures of a run, drawn and saved as SVG and PNG.
+
+It chooses which figures a run gets; how each is drawn is in `maps` and `curves`. matplotlib is
+used through figure objects only, so nothing here needs a display or leaves state behind.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.analyse.verdicts import Comparison
+from bench.errors import UserError
+from bench.present import curves
+from bench.present.maps import crossover_map
+from bench.present.style import INK, Style
+
+_SETTINGS: Any = {
+    "font.family": "DejaVu Sans",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "crossover",
+    "text.color": INK,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+}
+_PNG_DPI = 144
+_FACETS = ("connection", "workers", "units", "server_cores")
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A saved figure: its file name without suffix, what it shows in words, and its SVG."""
+
+    name: str
+    alt: str
+    svg: str
+
+
+def draw_maps(folder: Path, compared: Sequence[Comparison]) -> list[Chart]:
+    """Save a crossover map for each pair in `folder`. UserError if it cannot be written."""
+    pairs = dict.fromkeys(c.pair for c in compared)
+    charts = []
+    for a, b, connection in pairs:
+        mine = [c for c in compared if c.pair == (a, b, connection)]
+        alt = (
+            f"Crossover map of {a} against {b}, connection {connection}: the ratio of throughput"
+            " and of p99 for each delay and number of connections; the table has the same numbers."
+        )
+        with mpl.rc_context(_SETTINGS):
+            figure = crossover_map(mine)
+            charts.append(_save(folder, _slug(f"map-{a}-{b}-{connection}"), alt, figure))
+    return charts
+
+
+def draw_curves(
+    folder: Path, trials: pd.DataFrame, cells: pd.DataFrame, styles: Mapping[str, Style]
+) -> list[Chart]:
+    """Save the figures of throughput, latency and cost, for each connection mode and setting.
+
+    Cells without a valid slice have nothing to draw. UserError if a file cannot be written.
+    """
+    charts = []
+    for where, name, chosen in _facets(cells[cells["slices"] > cells["invalid"]]):
+        slices = trials.merge(chosen[list(_FACETS)].drop_duplicates(), on=list(_FACETS))
+        with mpl.rc_context(_SETTINGS):
+            for kind, alt, figure in _figures(slices, chosen, styles, where):
+                charts.append(_save(folder, _slug(f"{kind}-{name}"), alt, figure))
+    return charts
+
+
+def _figures(
+    trials: pd.DataFrame, cells: pd.DataFrame, styles: Mapping[str, Style], where: str
+) -> Iterator[tuple[str, str, Figure]]:
+    targets = ", ".join(target for target in styles if target in set(cells["target"]))
+    alt = f"{{}} of {targets} ({where})."
+    yield (
+        "throughput",
+        alt.format("Throughput against connections for each delay, with the bound N / d,"),
+        curves.throughput(cells, styles, where),
+    )
+    yield (
+        "latency-by-connections",
+        alt.format("p50 and p99 of the response time against connections for each delay,"),
+        curves.latency_by_connections(cells, styles, where),
+    )
+    if cells["delay_s"].nunique() > 1:
+        yield (
+            "latency-by-delay",
+            alt.format("p50 and p99 of the response time against the delay,"),
+            curves.latency_by_delay(cells, styles, where),
+        )
+    yield (
+        "percentiles",
+        alt.format("Response time by percentile,"),
+        curves.percentiles(trials, styles, where),
+    )
+    yield (
+        "resources",
+        alt.format("Server CPU time per request and server memory against connections,"),
+        curves.resources(cells, styles, where),
+    )
+
+
+def _facets(cells: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """(in words, for a file name, its cells) of each connection mode and server setting."""
+    for key, chosen in cells.groupby(list(_FACETS), dropna=False, sort=False):
+        connection, workers, units, server_cores = key
+        words = [f"connection: {connection}", *_setting(workers, "workers", 1)]
+        words += [*_setting(units, "units", 0), *_setting(server_cores, "server cores", 1)]
+        yield ", ".join(words), "-".join([str(connection), *words[1:]]), chosen
+
+
+def _setting(value: Any, name: str, plain: int) -> list[str]:
+    """A setting in words where it is not the plain one."""
+    return [] if pd.isna(value) or value == plain else [f"{int(value)} {name}"]
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
+
+
+def _save(folder: Path, name: str, alt: str, figure: Figure) -> Chart:
+    text = io.StringIO()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(folder / f"{name}.png", format="png", dpi=_PNG_DPI)
+        figure.set_layout_engine("none")  # both files have the layout of the first
+        figure.savefig(text, format="svg", metadata={"Date": None})
+        (folder / f"{name}.svg").write_text(text.getvalue(), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write the figures in {folder}: {error.strerror}") from error
+    return Chart(name, alt, text.getvalue())

@@ -1,0 +1,39 @@
+"""Fills a template and writes one self-contained page: no network, no scripts, system fonts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.errors import UserError
+from bench.present.charts import Chart
+from bench.present.svg import inline
+
+
+def write_page(path: Path, template: str, **content: Any) -> Path:
+    """Write a page. UserError if the file cannot be written."""
+    environment = Environment(
+        loader=PackageLoader("bench.present"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = environment.get_template(template).render(**content)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    return path
+
+
+def pictures(charts: Iterable[Chart]) -> list[dict[str, Any]]:
+    """Charts as a template takes them: the SVG element and its caption."""
+    return [
+        {"element": Markup(inline(chart.svg, chart.name, chart.alt)), "alt": chart.alt}
+        for chart in charts
+    ]

@@ -1,0 +1,266 @@
+"""The files of a run: the boundary between measuring and concluding.
+
+Measuring writes through `RunWriter`, analysing reads through `read_run`; neither side sees the
+other. This module knows the layout of a run's folder and the keys that name a cell. It must not
+know how a number was measured, nor what it means.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+
+SCHEMA = 1
+RESULTS = Path("results")
+RUN_FILE = "run.json"
+TRIALS_FILE = "trials.jsonl"
+VERDICTS_FILE = "verdicts.json"
+
+POINT_KEYS = (
+    "work",
+    "delay_s",
+    "connection",
+    "connections",
+    "workers",
+    "units",
+    "server_cores",
+)
+CELL_KEYS = ("target", *POINT_KEYS)
+
+_RUN_KEYS = ("name", "config", "targets", "state")
+_TRIAL_KEYS = (*CELL_KEYS, "round", "valid")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its files tell it: `info` is run.json, `trials` has one entry per slice.
+
+    `torn` says that the last line of trials.jsonl was cut off and left out.
+    """
+
+    folder: Path
+    info: dict[str, Any]
+    trials: list[dict[str, Any]]
+    torn: bool
+
+    @property
+    def name(self) -> str:
+        """The run's own name, whatever its folder is called today."""
+        return str(self.info["name"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The profile as it was resolved when the run started."""
+        return dict(self.info["config"])
+
+
+class RunWriter:
+    """Writes one run's folder; each call is on disk when it returns.
+
+    Every method raises UserError when the disk refuses.
+    """
+
+    def __init__(self, folder: Path, info: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self._info = {"schema": SCHEMA, **info}
+
+    @classmethod
+    def create(cls, folder: Path, run: Mapping[str, Any]) -> RunWriter:
+        """Start a run in a new or empty folder; UserError if a run is there already."""
+        for taken in (folder / RUN_FILE, folder / TRIALS_FILE):
+            if taken.exists():
+                raise UserError(f"{taken} exists: give the run another --out folder or delete it")
+        writer = cls(folder, run)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / TRIALS_FILE).touch()
+        except OSError as error:
+            raise _cannot_write(folder, error) from error
+        writer.update()
+        return writer
+
+    def update(self, **fields: Any) -> None:
+        """Change fields of run.json; a reader sees the old file or the new one, never half."""
+        self._info.update(fields)
+        _replace(self.folder / RUN_FILE, self._info)
+
+    def append(self, trial: Mapping[str, Any]) -> None:
+        """Add one slice as one line. ValueError if it holds a NaN or an infinity."""
+        line = json.dumps(trial, allow_nan=False, separators=(",", ":")) + "\n"
+        path = self.folder / TRIALS_FILE
+        try:
+            with path.open("ab") as file:
+                _write_or_take_back(file.fileno(), line.encode())
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+
+
+def read_run(folder: Path | str) -> Run:
+    """Read a run from its folder, from its name in results/, or the newest one for `latest`.
+
+    A torn last line of trials.jsonl is left out. UserError for anything else that is missing,
+    corrupted or of a schema that this version does not know.
+    """
+    path = find_run(Path(folder))
+    info = _read_info(path / RUN_FILE)
+    trials, torn = _read_trials(path / TRIALS_FILE)
+    return Run(path, info, trials, torn)
+
+
+def find_run(asked: Path, results: Path = RESULTS) -> Path:
+    """The folder that `asked` means: a folder, a name in `results`, or `latest`."""
+    for candidate in (asked, results / asked):
+        if (candidate / RUN_FILE).is_file():
+            return candidate
+    if asked == Path("latest"):
+        return _latest(results)
+    if asked.is_dir():
+        raise UserError(f"{asked} holds no {RUN_FILE}, so it is not a run; {_runs_in(asked)}")
+    raise UserError(f"{asked}: no such run; {_runs_in(results)}")
+
+
+def write_verdicts(folder: Path, verdicts: Mapping[str, Any]) -> Path:
+    """Write verdicts.json, atomically, and return its path."""
+    path = folder / VERDICTS_FILE
+    _replace(path, verdicts)
+    return path
+
+
+def _replace(path: Path, content: Mapping[str, Any]) -> None:
+    temporary = path.with_name(path.name + ".new")
+    text = json.dumps(content, allow_nan=False, indent=1) + "\n"
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename is only durable when the folder is synced too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_or_take_back(descriptor: int, line: bytes) -> None:
+    """Write and sync a whole line, or leave the file as it was: half a line spoils the next."""
+    before = os.fstat(descriptor).st_size
+    try:
+        rest = memoryview(line)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(descriptor, before)
+        raise
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"cannot write {path}: {error.strerror}; free the disk or choose another --out"
+    )
+
+
+def _read_info(path: Path) -> dict[str, Any]:
+    info = _parse(_read(path), str(path))
+    if info.get("schema") != SCHEMA:
+        raise UserError(
+            f"{path} has schema {info.get('schema')!r}, this version reads schema {SCHEMA}:"
+            " use the version of crossover that wrote it"
+        )
+    _require(info, _RUN_KEYS, str(path))
+    return info
+
+
+def _read_trials(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    *lines, last = _read(path).split("\n")
+    trials = [_trial(line, f"{path} line {n}") for n, line in enumerate(lines, 1) if line.strip()]
+    if not last:
+        return trials, False
+    try:
+        trials.append(_trial(last, str(path)))
+    except UserError:
+        return trials, True
+    return trials, False
+
+
+def _trial(line: str, where: str) -> dict[str, Any]:
+    trial = _parse(line, where)
+    _require(trial, _TRIAL_KEYS, where)
+    return trial
+
+
+def _read(path: Path) -> str:
+    """The text; bytes that are not UTF-8 become marks that cannot parse as JSON numbers or keys."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: the run's folder is not complete") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except ValueError as error:
+        raise UserError(f"{where} is corrupted: {error}; restore it or measure again") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{where} is corrupted: it holds no JSON object")
+    return value
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _require(content: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise UserError(f"{where} lacks {', '.join(missing)}: not written by crossover?")
+
+
+def _latest(results: Path) -> Path:
+    runs = _runs(results)
+    if not runs:
+        raise UserError(f"no run to call the latest: {_runs_in(results)}")
+    return runs[0]
+
+
+def _runs(folder: Path) -> list[Path]:
+    """The runs in a folder, newest first."""
+    files = [(_started(file), file.parent) for file in folder.glob(f"*/{RUN_FILE}")]
+    return [run for _, run in sorted(files, reverse=True)]
+
+
+def _started(file: Path) -> str:
+    """When a run started: a checkout or a copy changes a file's own time. Unreadable: oldest."""
+    try:
+        return str(_parse(_read(file), str(file)).get("started"))
+    except UserError:
+        return ""
+
+
+def _runs_in(folder: Path, most: int = 8) -> str:
+    names = [run.name for run in _runs(folder)]
+    if not names:
+        return f"{folder}/ holds no runs (measure one with: crossover run)"
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"runs in {folder}/, newest first: {', '.join(names[:most])}{rest}"

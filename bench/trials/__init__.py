@@ -1,0 +1,1 @@
+"""Long trials behind claims of the documents: each prints its figure, interval and target."""

@@ -1,0 +1,31 @@
+"""One connection at a time: the program waits wherever its client or its work waits.
+
+Each connection carries one request, since an idle one would keep everybody else waiting.
+"""
+
+import socket
+from contextlib import suppress
+
+from servers.core.service import Service
+from servers.core.sockets import Clients, chunks, linger
+
+
+def serve(listener: socket.socket, service: Service) -> None:
+    """Serve until asked to stop."""
+    clients = Clients(listener, service.stop)
+    for client in clients.accept():
+        with suppress(OSError):  # the client reset the connection or was too slow
+            _serve_client(client, service)
+        clients.close(client)
+
+
+def _serve_client(client: socket.socket, service: Service) -> None:
+    connection = service.connection(keep_alive=False)
+    for data in chunks(client, connection, service.limits):
+        for exchange in connection.receive(data):
+            for step in exchange.steps:
+                step.run()  # nobody else is served meanwhile, so a hold finds its unit free
+            client.sendall(exchange.reply)
+            if exchange.close:
+                linger(client, connection, service.limits)
+                return

@@ -1,0 +1,61 @@
+"""The listening socket, and every socket option and size that must be equal for all models.
+
+Linux hands the options of a listener on to the sockets that it accepts, so they are set once and
+cost nothing per connection. Knows nothing of HTTP or of models.
+"""
+
+import errno
+import os
+import socket
+import struct
+from typing import Final
+
+from servers.core.limits import Limits
+
+BACKLOG: Final = 4096
+RECEIVE_BYTES: Final = 64 * 1024
+
+# What accept raises when the process or the system has run out; the connection stays queued.
+OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+ACCEPT_PAUSE_S: Final = 0.1
+
+
+def open_listener(host: str, port: int, limits: Limits) -> socket.socket:
+    """Listen on a host and port (0: any that is free). Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        set_receive_limit(listener, limits.idle_s)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(limits.write_s))
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def set_receive_limit(sock: socket.socket, seconds: float) -> None:
+    """Have blocking reads fail with BlockingIOError when nothing comes for so long."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
+
+
+def end_input(descriptor: int) -> None:
+    """Take no more from a client: what has arrived is still read, then comes an end of file.
+
+    For any model, and from any thread: a read that waits for the client ends at once.
+    """
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as sock:
+            sock.shutdown(socket.SHUT_RD)
+    except OSError:
+        pass  # the client has gone already
+
+
+def _timeval(seconds: float) -> bytes:
+    whole, fraction = divmod(max(seconds, 1e-3), 1)
+    return struct.pack("@ll", int(whole), int(fraction * 1e6))

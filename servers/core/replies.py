@@ -1,0 +1,99 @@
+"""What is sent back: replies rendered once, and kept together with the work that comes first.
+
+Pure. Knows neither parsing nor sockets. Replies carry no date and no server name, so that those
+of different models can be compared byte by byte.
+"""
+
+import re
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from servers.core import work
+
+# The header line that says what becomes of the connection; only CLOSE ends it.
+KEEP: Final = b""
+KEEP_1_0: Final = b"Connection: keep-alive\r\n"
+CLOSE: Final = b"Connection: close\r\n"
+
+ALLOWED: Final = (b"GET", b"HEAD", b"POST")
+
+_MOST_ENTRIES: Final = 1024
+_MOST_CACHED_BYTES: Final = 64 * 1024 * 1024
+_AUTHORITY: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a driver does for one request: carry out the steps, send the reply, perhaps close."""
+
+    steps: tuple[work.Step, ...]
+    reply: bytes
+    close: bool
+
+
+CONTINUE: Final = Exchange((), b"HTTP/1.1 100 Continue\r\n\r\n", False)
+
+
+class Catalogue:
+    """The exchange for every target asked so far: each is parsed and rendered once.
+
+    Bounded in entries and in bytes; when full it starts afresh. Safe to share between threads.
+    """
+
+    def __init__(self, spin_rounds_per_us: float) -> None:
+        self._spin_rounds_per_us = spin_rounds_per_us
+        self._known: dict[tuple[bytes, bytes, bytes], Exchange] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def exchange(self, method: bytes, target: bytes, connection: bytes) -> Exchange:
+        """Return the exchange for a request; bad targets and methods get theirs as well.
+
+        `connection` is KEEP, KEEP_1_0 or CLOSE.
+        """
+        known = self._known.get((method, target, connection))
+        return known or self._learn(method, target, connection)
+
+    def _learn(self, method: bytes, target: bytes, connection: bytes) -> Exchange:
+        exchange = self._make(method, target, connection)
+        cost = len(target) + len(exchange.reply)
+        with self._lock:
+            if len(self._known) >= _MOST_ENTRIES or self._bytes + cost > _MOST_CACHED_BYTES:
+                self._known.clear()
+                self._bytes = 0
+            self._known[method, target, connection] = exchange
+            self._bytes += cost
+        return exchange
+
+    def _make(self, method: bytes, target: bytes, connection: bytes) -> Exchange:
+        if method == b"CONNECT":
+            connection = CLOSE  # bytes meant for a tunnel may follow
+        if method not in ALLOWED:
+            return refusal(405, f"{method.decode('latin-1')} is not served here", connection)
+        path = _AUTHORITY.sub("", target.decode("latin-1"), count=1) or "/"
+        try:
+            asked = work.parse(path, self._spin_rounds_per_us)
+        except work.BadWorkError as error:
+            return refusal(400, str(error), connection, head=method == b"HEAD")
+        reply = _render(200, asked.body, connection, head=method == b"HEAD")
+        return Exchange(asked.steps, reply, connection is CLOSE)
+
+
+def refusal(status: int, reason: str, connection: bytes = CLOSE, *, head: bool = False) -> Exchange:
+    """Return the exchange that asks for no work and says in its body what was wrong."""
+    body = f"{reason}\n".encode("latin-1", "replace")
+    return Exchange((), _render(status, body, connection, head=head), connection is CLOSE)
+
+
+def _render(status: int, body: bytes, connection: bytes, *, head: bool = False) -> bytes:
+    allow = b"Allow: %b\r\n" % b", ".join(ALLOWED) if status == 405 else b""
+    return b"HTTP/1.1 %d %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
+        status,
+        HTTPStatus(status).phrase.encode(),
+        len(body),
+        allow,
+        connection,
+        b"" if head else body,
+    )

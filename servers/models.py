@@ -1,0 +1,64 @@
+"""The table of models: adding one is a driver and a row.
+
+Imports no driver, so that a missing library disables its model alone.
+"""
+
+import importlib
+import importlib.util
+import socket
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, Protocol, cast
+
+from servers.core.service import Service
+
+
+class Serve(Protocol):
+    """A driver's entry: serve on a listening socket until the service is asked to stop."""
+
+    def __call__(self, listener: socket.socket, service: Service) -> None:
+        """Serve."""
+
+
+class UnavailableError(Exception):
+    """A model cannot run here; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A concurrency model."""
+
+    name: str
+    family: Literal["sync", "async"]
+    driver: str
+    """The module, whose `serve` is called."""
+    library: str | None = None
+    """What has to be installed."""
+    loop: str | None = None
+    """The library of the event loop, for a driver that runs on several."""
+    serves_one_at_a_time: bool = False
+
+    def why_unavailable(self) -> str | None:
+        """Say why the model cannot run here, or return None."""
+        if self.library is None or importlib.util.find_spec(self.library):
+            return None
+        return f"model {self.name} needs {self.library}: pip install {self.library}"
+
+    def load(self) -> Serve:
+        """Import the driver. Raises UnavailableError."""
+        if reason := self.why_unavailable():
+            raise UnavailableError(reason)
+        serve = importlib.import_module(self.driver).serve
+        return cast(Serve, partial(serve, loop=self.loop) if self.loop else serve)
+
+
+MODELS = {
+    model.name: model
+    for model in (
+        Model("blocking", "sync", "servers.blocking", serves_one_at_a_time=True),
+        Model("threaded", "sync", "servers.threaded"),
+        Model("asyncio", "async", "servers.asyncio_streams", loop="asyncio"),
+        Model("uvloop", "async", "servers.asyncio_streams", library="uvloop", loop="uvloop"),
+        Model("trio", "async", "servers.trio_nursery", library="trio"),
+    )
+}

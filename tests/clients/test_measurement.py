@@ -1,0 +1,139 @@
+"""Figures of a slice, from records whose arithmetic is known."""
+
+import json
+import os
+import time
+from array import array
+from dataclasses import replace
+
+import pytest
+
+from clients.cpu_clock import cpu_ns
+from clients.engine import Load, Raw
+from clients.measurement import measurement
+from clients.request import build_request
+from clients.sample import decode_histogram
+from clients.verdict import ERROR_KINDS
+
+LOAD = Load(build_request("http://127.0.0.1:8000/"), connections=4, delay_s=0.010)
+MS = 1_000_000
+
+
+def raw() -> Raw:
+    """Four connections x 10 ms for a second: 98 replies each, 10.2 ms a reply on average."""
+    return Raw(
+        steady_ns=array("q", [10 * MS] * 200),
+        response_ns=array("q", [10_400_000] * 192),
+        service_ns=array("q", [10 * MS] * 192),
+        replies=[98] * 4,
+        warmup_ns=20 * MS,
+        window_ns=1000 * MS,
+        in_flight_area_ns=4 * 1000 * MS,
+        client_cpu_ns=39_200_000,
+        server_cpu_ns=78_400_000,
+        requests_sent=404,
+        served_total=404,
+        errors=dict.fromkeys(ERROR_KINDS, 0),
+        timeouts_in_window=0,
+        in_flight_at_close=4,
+        owed=0,
+    )
+
+
+def test_figures_of_a_second_with_392_completions() -> None:
+    result = measurement(LOAD, raw())
+    assert (result["completions"], result["throughput_rps"]) == (392, 392.0)
+    assert (result["warmup_s"], result["duration_s"]) == (0.02, 1.0)
+    assert result["in_flight_mean"] == 4.0
+    assert result["bound_ratio"] == pytest.approx(392 / (4 / 0.010))
+    mean_s = (200 * 0.010 + 192 * 0.0104) / 392
+    assert result["little_ratio"] == pytest.approx(392 * mean_s / 4)
+    assert result["response_time_ms"]["mean"] == pytest.approx(mean_s * 1e3)
+    assert result["service_time_ms"]["mean"] == pytest.approx(10.0)
+    assert result["client_cpu_us_per_request"] == pytest.approx(100.0)
+    assert result["client_cpu_utilisation"] == pytest.approx(0.0392)
+    assert (result["fairness_jain"], result["connections_unserved"]) == (1.0, 0)
+    assert (result["valid"], result["invalid_reasons"]) == (True, [])
+
+
+def test_the_keys_of_a_load_report_are_all_there_and_are_json() -> None:
+    result = measurement(LOAD, raw())
+    documented = set(
+        "requests errors duration_s throughput_rps offered_rps sent_rps response_time_ms "
+        "service_time_ms lateness_ms in_flight_mean little_ratio fairness_jain "
+        "connections_unserved client_cpu_us_per_request client_cpu_utilisation censored valid "
+        "invalid_reasons".split()
+    )
+    assert documented <= set(result)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_without_separate_service_times_they_are_the_response_times() -> None:
+    steady = replace(raw(), response_ns=array("q"), service_ns=array("q"))
+    result = measurement(LOAD, steady)
+    assert result["service_time_ms"] == result["response_time_ms"]
+    assert result["response_time_ms"]["max"] == 10.0
+
+
+def test_histograms_hold_every_completion_once() -> None:
+    result = measurement(LOAD, raw(), histograms=True)
+    response = decode_histogram(result["response_time_hist"])
+    service = decode_histogram(result["service_time_hist"])
+    assert (response.get_total_count(), service.get_total_count()) == (392, 392)
+    assert response.get_value_at_percentile(100.0) == pytest.approx(10.4 * MS, rel=1e-3)
+    assert service.get_value_at_percentile(100.0) == pytest.approx(10.0 * MS, rel=1e-3)
+
+
+def test_the_server_is_charged_per_completion_only_where_it_was_watched() -> None:
+    assert "server_cpu_us_per_request" not in measurement(LOAD, raw())
+    result = measurement(replace(LOAD, watched_pids=(1,)), raw())
+    assert result["server_cpu_us_per_request"] == pytest.approx(200.0)
+    assert result["server_cpu_utilisation"] == pytest.approx(0.0784)
+
+
+@pytest.mark.parametrize("change", [{"owed": 1}, {"timeouts_in_window": 1}], ids=str)
+def test_latency_is_a_lower_bound_where_a_reply_was_not_waited_for(change: dict[str, int]) -> None:
+    assert not measurement(LOAD, raw())["latency_at_least"]
+    assert measurement(LOAD, replace(raw(), **change))["latency_at_least"]
+
+
+def test_outstanding_and_timed_out_requests_are_censored_not_dropped() -> None:
+    result = measurement(LOAD, replace(raw(), in_flight_at_close=4, timeouts_in_window=3))
+    assert result["censored"] == 7
+
+
+def test_a_slice_in_which_nothing_happened_has_no_figures_and_is_not_valid() -> None:
+    empty = replace(
+        raw(),
+        steady_ns=array("q"),
+        response_ns=array("q"),
+        service_ns=array("q"),
+        replies=[0] * 4,
+        window_ns=0,
+        in_flight_area_ns=0,
+    )
+    result = measurement(LOAD, empty, histograms=True)
+    for name in ("response_time_ms", "little_ratio", "fairness_jain", "client_cpu_us_per_request"):
+        assert result[name] is None
+    assert result["throughput_rps"] == 0.0
+    assert result["invalid_reasons"][0] == "no request completed in the measured window"
+    json.dumps(result, allow_nan=False)
+
+
+def test_the_cpu_clock_of_a_process_is_its_own_in_ns() -> None:
+    before = time.process_time_ns()
+    seen = cpu_ns([os.getpid()])
+    assert before <= seen <= time.process_time_ns()
+
+
+def test_the_cpu_of_two_processes_is_their_sum() -> None:
+    here = os.getpid()
+    once = cpu_ns([here])
+    assert 2 * once <= cpu_ns([here, here]) <= 2 * cpu_ns([here])
+
+
+def test_a_process_that_has_ended_has_used_nothing() -> None:
+    pid = os.spawnlp(os.P_NOWAIT, "true", "true")
+    os.waitpid(pid, 0)
+    assert cpu_ns([pid]) == 0
+    assert cpu_ns([]) == 0

@@ -1,0 +1,121 @@
+"""Each reason to disbelieve a measurement, just inside and just outside its threshold."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clients.verdict import ERROR_KINDS, Figures, invalid_reasons, jain_index, little_ratio
+
+SOUND = Figures(
+    completions=640,
+    completions_wanted=640,
+    errors=dict.fromkeys(ERROR_KINDS, 0),
+    client_cpu_utilisation=0.4,
+    bound_ratio=0.99,
+    little_ratio=1.0,
+    connections=64,
+    connections_unserved=0,
+    serves_one_at_a_time=False,
+    latency_at_least=False,
+)
+
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "a sound measurement": {},
+    "exactly as many completions as wanted": {"completions": 10, "completions_wanted": 10},
+    "busy 90%": {"client_cpu_utilisation": 0.90},
+    "busy unknown": {"client_cpu_utilisation": None},
+    "2% above the bound": {"bound_ratio": 1.02},
+    "no bound, as nothing waits": {"bound_ratio": None},
+    "Little's law 5% low": {"little_ratio": 0.95},
+    "Little's law 5% high": {"little_ratio": 1.05},
+    "Little's law without a mean": {"little_ratio": None},
+    "Little's law low where latency is a lower bound": {
+        "little_ratio": 0.5,
+        "latency_at_least": True,
+    },
+    "unserved connections of a server that serves one at a time": {
+        "connections_unserved": 63,
+        "serves_one_at_a_time": True,
+    },
+}
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no completions": ({"completions": 0}, "no request completed in the measured window"),
+    "one completion too few": (
+        {"completions": 639},
+        "only 639 of the 640 completions wanted came before the time limit of the slice",
+    ),
+    "one error": ({"errors": {**SOUND.errors, "status": 1}}, "errors: 1 status"),
+    "errors of two classes": (
+        {"errors": {**SOUND.errors, "body": 3, "reset": 2}},
+        "errors: 2 reset, 3 body",
+    ),
+    "busy 91%": (
+        {"client_cpu_utilisation": 0.91},
+        "the generator was busy 91% of the window (limit 90%)",
+    ),
+    "2.1% above the bound": (
+        {"bound_ratio": 1.021},
+        "throughput is 1.021 times the physical bound connections / delay (limit 1.02): "
+        "the target does not wait as asked",
+    ),
+    "Little's law 5.1% low": (
+        {"little_ratio": 0.949},
+        "Little's law is off: throughput x response time is 0.949 times the mean in flight "
+        "(limits 1 +- 0.05): the window was not steady",
+    ),
+    "Little's law 5.1% high": ({"little_ratio": 1.051}, "Little's law is off: "),
+    "Little's law high where latency is a lower bound": (
+        {"little_ratio": 1.051, "latency_at_least": True},
+        "Little's law is off: ",
+    ),
+    "one connection unserved": (
+        {"connections_unserved": 1},
+        "1 of 64 connections were served nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", ACCEPTED.values(), ids=ACCEPTED)
+def test_valid(change: dict[str, Any]) -> None:
+    assert invalid_reasons(replace(SOUND, **change)) == []
+
+
+@pytest.mark.parametrize(("change", "words"), REFUSED.values(), ids=REFUSED)
+def test_invalid_for_one_reason_in_words(change: dict[str, Any], words: str) -> None:
+    (reason,) = invalid_reasons(replace(SOUND, **change))
+    assert reason.startswith(words)
+
+
+def test_all_reasons_are_given_not_only_the_first() -> None:
+    bad = replace(SOUND, completions=0, bound_ratio=2.0, connections_unserved=64)
+    assert len(invalid_reasons(bad)) == 3
+
+
+def test_little_ratio_is_one_when_throughput_times_time_is_the_number_in_flight() -> None:
+    """619 req/s x 103.4 ms = 64 in flight."""
+    assert little_ratio(619.0, 0.1034, 64.0) == pytest.approx(1.0, rel=1e-3)
+    assert little_ratio(512.0, 0.1034, 64.0) == pytest.approx(0.827, rel=1e-3)
+
+
+def test_little_ratio_is_none_where_it_cannot_be_formed() -> None:
+    assert little_ratio(0.0, None, 64.0) is None
+    assert little_ratio(10.0, 0.1, 0.0) is None
+
+
+def test_jain_index_of_known_shares() -> None:
+    assert jain_index([7, 7, 7, 7]) == 1.0
+    assert jain_index([28, 0, 0, 0]) == 0.25
+    assert jain_index([1, 3]) == 16 / 20
+    assert jain_index([0, 0]) is None
+    assert jain_index([]) is None
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=50).filter(any))
+def test_jain_index_is_between_one_in_n_and_one(shares: list[int]) -> None:
+    index = jain_index(shares)
+    assert index is not None
+    assert 1 / len(shares) - 1e-12 <= index <= 1 + 1e-12
