@@ -38,9 +38,9 @@ class Load:
 
     `delay_s` is how long the work waits, if known: the first requests are spread evenly over it.
 
-    The window opens on a completion, once every connection has been served (once, where the target
-    serves one at a time), and closes on the first completion after both `window_s` and
-    `completions_wanted`, or on the clock after `window_limit_s`.
+    The window opens on a completion, once every connection has been served or `warmup_limit_s` is
+    over, and closes on the first completion after both `window_s` and `completions_wanted`, or on
+    the clock after `window_limit_s`.
     """
 
     request: Request
@@ -89,6 +89,7 @@ class Connection:
 
     __slots__ = (
         "began_ns",
+        "events",
         "fd",
         "framer",
         "index",
@@ -111,8 +112,9 @@ class Connection:
     def __init__(self, index: int, framer: ResponseFramer) -> None:
         self.index = index
         self.framer = framer
-        self.sock: socket.socket | None = None
+        self.sock: socket.SocketType | None = None
         self.fd = -1
+        self.events = 0
         self.outstanding = False
         self.untouched = True  # no byte of the reply that is due has come
         self.steady = False  # untouched, not the first to be served, and sent the moment it was due
@@ -139,7 +141,7 @@ class Engine:
         self.pending: list[tuple[int, int]] = []  # heap of (due_ns, connection index)
         self.good: bytes | None = None
         self.good_head: bytes | None = None
-        self.draining = False
+        self.repeating = True
         self.steady_ns: array[int] = array("q")
         self.response_ns: array[int] = array("q")
         self.service_ns: array[int] = array("q")
@@ -177,11 +179,11 @@ class Engine:
         self.epoll.close()
 
     def _measure(self) -> Raw:
-        load = self.load
+        load, started_ns = self.load, clock_ns()
         if load.keep_alive:
             self._connect_all()
-        started_ns = self._schedule_starts()
-        self._pump(self._warm_until(started_ns))
+            self._serve_each_once()
+        self._pump(self._warm_until(self._schedule_starts()))
         opened_ns = self._open_window()
         timeouts = self.errors["timeout"]
         cpu, server_cpu = time.process_time_ns(), cpu_ns(load.watched_pids)
@@ -222,37 +224,62 @@ class Engine:
             if len(waiting) >= CONNECT_BATCH or conn is self.connections[-1]:
                 while waiting and clock_ns() < give_up_ns:
                     waiting -= {fd for fd, _ in self.epoll.poll(0.05)}
-        for fd in self.by_fd:
-            self.epoll.modify(fd, select.EPOLLIN)
+        for conn in self.by_fd.values():
+            self._listen_for(conn, select.EPOLLIN)
+
+    def _serve_each_once(self) -> None:
+        """One request on every connection, and quiet until all are answered.
+
+        A loop that is kept busy by the connections it has accepts new ones slowly: uvloop and trio
+        take one a pass. Without this, the last of 1,024 connections were accepted seconds late.
+        """
+        self.repeating = False
+        limit_ns = self._warm_up_limit_ns(self._schedule_starts())
+        self._pump(lambda now: (self.in_flight == 0 and not self.pending) or now >= limit_ns)
+        self.repeating = True
+        self._forget()
 
     def _schedule_starts(self) -> int:
         now = clock_ns()
         offsets = spread_starts(self.load.connections, self.load.delay_s)
-        self.pending = [(now + offset, i) for i, offset in enumerate(offsets)]
-        self.area_since_ns = now
+        self.pending = [
+            (now + offset, conn.index)
+            for conn, offset in zip(self.connections, offsets, strict=True)
+            if not conn.outstanding
+        ]
         return now
 
     def _warm_until(self, started_ns: int) -> Callable[[int], bool]:
-        limit_ns = started_ns + round((self.load.warmup_limit_s + self.load.delay_s) * 1e9)
-        allowed = self.load.connections - 1 if self.load.serves_one_at_a_time else 0
-        return lambda now: (self.unserved <= allowed and not self.pending) or now >= limit_ns
+        """Every connection has been served, and as many replies came as there are connections."""
+        limit_ns = self._warm_up_limit_ns(started_ns)
+        return lambda now: (
+            (self.unserved == 0 and self._recorded() >= self.load.connections and not self.pending)
+            or now >= limit_ns
+        )
+
+    def _warm_up_limit_ns(self, started_ns: int) -> int:
+        return started_ns + round((self.load.warmup_limit_s + self.load.delay_s) * 1e9)
 
     def _open_window(self) -> int:
         """Forget the warm-up; the window opens on the completion that ended it."""
         opened_ns = self.last_done_ns or clock_ns()
+        self._forget()
+        self.area_ns, self.area_since_ns = 0, opened_ns
+        return opened_ns
+
+    def _forget(self) -> None:
         for samples in (self.steady_ns, self.response_ns, self.service_ns):
             del samples[:]
         for conn in self.connections:
             conn.replies = 0
-        self.area_ns, self.area_since_ns = 0, opened_ns
-        return opened_ns
+
+    def _recorded(self) -> int:
+        return len(self.steady_ns) + len(self.response_ns)
 
     def _measured_until(self, earliest_ns: int, limit_ns: int) -> Callable[[int], bool]:
         wanted = self.load.completions_wanted
-        steady, other = self.steady_ns, self.response_ns
         return lambda now: (
-            (self.last_done_ns >= earliest_ns and len(steady) + len(other) >= wanted)
-            or now >= limit_ns
+            (self.last_done_ns >= earliest_ns and self._recorded() >= wanted) or now >= limit_ns
         )
 
     def _close_window(self, limit_ns: int) -> int:
@@ -264,7 +291,7 @@ class Engine:
 
     def _drain(self) -> None:
         """Send no more; wait for what is outstanding, up to the limit."""
-        self.draining = True
+        self.repeating = False
         self.pending = []
         self.response_ns, self.service_ns = array("q"), array("q")  # no longer the window's
         limit_ns = clock_ns() + round(self.load.drain_s * 1e9)
@@ -277,7 +304,7 @@ class Engine:
         poll, by_fd, clock = self.epoll.poll, self.by_fd, clock_ns
         payload, size = self.payload, len(self.payload)
         record = self.steady_ns.append
-        good = None if self.draining else self.good
+        good = self.good if self.repeating else None
         replies = 0
         now = clock()
         next_tick_ns = now + TICK_NS
@@ -308,7 +335,7 @@ class Engine:
                         self._unfinished(conn, count)
                     continue
                 self._received(conn, data)
-                good = None if self.draining else self.good
+                good = self.good if self.repeating else None
             now = clock()
             if now >= next_tick_ns:
                 next_tick_ns = now + TICK_NS
@@ -341,13 +368,15 @@ class Engine:
 
     def _open(self, conn: Connection, events: int) -> bool:
         """Start to connect. False when that failed at once; the failure is then counted."""
-        sock = socket.socket(self.family, socket.SOCK_STREAM)
+        # The C type itself: `socket.socket` adds microseconds of Python to opening and closing.
+        sock = socket.SocketType(self.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         conn.sock, conn.fd, conn.recv, conn.send = sock, sock.fileno(), sock.recv, sock.send
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.load.keep_alive:  # a connection's only request never waits for an acknowledgement
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         conn.framer.reset(to_head=self.load.request.to_head)
         self.by_fd[conn.fd] = conn
         self.epoll.register(conn.fd, events)
+        conn.events = events
         if sock.connect_ex(self.address) in (0, EINPROGRESS, EAGAIN):
             return True
         self._fail(conn, "connect")
@@ -370,7 +399,7 @@ class Engine:
             count = conn.send(conn.unsent)
         except BlockingIOError:
             conn.steady = False
-            self.epoll.modify(conn.fd, select.EPOLLIN | select.EPOLLOUT)
+            self._listen_for(conn, select.EPOLLIN | select.EPOLLOUT)
             return
         except OSError:
             self._broken(conn)
@@ -380,7 +409,12 @@ class Engine:
             conn.used = True
             self.sent += 1
         conn.unsent = conn.unsent[count:]
-        self.epoll.modify(conn.fd, select.EPOLLIN | (select.EPOLLOUT if conn.unsent else 0))
+        self._listen_for(conn, select.EPOLLIN | (select.EPOLLOUT if conn.unsent else 0))
+
+    def _listen_for(self, conn: Connection, events: int) -> None:
+        if conn.events != events:
+            self.epoll.modify(conn.fd, events)
+            conn.events = events
 
     def _received(self, conn: Connection, data: bytes) -> None:
         """Take bytes (or the end) that are not simply the last good reply again."""
@@ -451,7 +485,7 @@ class Engine:
         self._account(now, -1)
         if not reuse:
             self._close(conn)
-        if not self.draining:
+        if self.repeating:
             self._begin(conn)
 
     def _fail(self, conn: Connection, kind: str) -> None:
@@ -461,7 +495,7 @@ class Engine:
             conn.outstanding = False
             self._account(clock_ns(), -1)
         self._close(conn)
-        if not self.draining:
+        if self.repeating:
             heapq.heappush(self.pending, (clock_ns() + RETRY_NS, conn.index))
 
     def _broken(self, conn: Connection) -> None:

@@ -7,7 +7,7 @@ import socket
 from contextlib import suppress
 
 from servers.core.service import Service
-from servers.core.sockets import Clients, chunks, linger
+from servers.core.sockets import Clients, chunks, linger, send_all
 
 
 def serve(listener: socket.socket, service: Service) -> None:
@@ -25,7 +25,7 @@ def _serve_client(client: socket.socket, service: Service) -> None:
         for exchange in connection.receive(data):
             for step in exchange.steps:
                 step.run()  # nobody else is served meanwhile, so a hold finds its unit free
-            client.sendall(exchange.reply)
+            send_all(client, exchange.reply, service.limits)
             if exchange.close:
                 linger(client, connection, service.limits)
                 return

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from servers.core.listen import ACCEPT_PAUSE_S
 from servers.core.service import Service
-from servers.core.sockets import Clients, chunks, linger
+from servers.core.sockets import Clients, chunks, linger, send_all
 from servers.core.units import Units
 from servers.core.work import HOLD
 
@@ -47,7 +47,7 @@ def _serve_client(client: socket.socket, service: Service, units: Units) -> None
                         step.run()
                 else:
                     step.run()
-            client.sendall(exchange.reply)
+            send_all(client, exchange.reply, service.limits)
             if exchange.close:
                 linger(client, connection, service.limits)
                 return

@@ -10,12 +10,10 @@ from contextlib import suppress
 import trio
 
 from servers.core.http1 import Connection
-from servers.core.listen import RECEIVE_BYTES, end_input
+from servers.core.listen import PIECE_BYTES, RECEIVE_BYTES, end_input
 from servers.core.service import Service
 from servers.core.watch import INTERVAL_S, Watch
 from servers.core.work import DELAY, HOLD
-
-_PIECE_BYTES = 256 * 1024
 
 
 def serve(listener: socket.socket, service: Service) -> None:
@@ -34,9 +32,9 @@ class _Client:
 
     async def send(self, reply: bytes) -> None:
         """Send a reply in pieces, so that the reaper sees progress."""
-        for start in range(0, len(reply), _PIECE_BYTES):
+        for start in range(0, len(reply), PIECE_BYTES):
             self.unsent_bytes = len(reply) - start
-            await self.stream.send_all(reply[start : start + _PIECE_BYTES])
+            await self.stream.send_all(reply[start : start + PIECE_BYTES])
         self.unsent_bytes = 0
 
 

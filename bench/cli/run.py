@@ -18,9 +18,7 @@ SPARE_DESCRIPTORS = 64
 
 
 def run(
-    profile: Annotated[
-        str, typer.Option(help="a profile's name or the path of a .toml")
-    ] = "quick",
+    profile: Annotated[str, typer.Option(help="a profile's name or the path of a .toml")] = "quick",
     models: Annotated[str, typer.Option(help="only these models: a,b")] = "",
     delay: Annotated[str, typer.Option(help="only these delays: 0ms,20ms")] = "",
     connections: Annotated[str, typer.Option(help="only these numbers of connections: 1,64")] = "",
@@ -28,9 +26,7 @@ def run(
     budget: Annotated[str | None, typer.Option(help="time to spend, as 4m20s")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of the order of slices")] = None,
     server_cores: Annotated[int, typer.Option(help="cores for the server")] = 1,
-    out: Annotated[
-        Path | None, typer.Option(help="folder of the run [results/NAME]")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the run [results/NAME]")] = None,
 ) -> int:
     """Measure: rounds of fresh servers, slices interleaved over them."""
     known = targets.known_models()

@@ -166,14 +166,10 @@ class Process:
         output = f"its last output:\n  {said}" if said else "it printed nothing"
         raise TargetError(f"{self.name}: {what}; {output}")
 
-    def terminate(self) -> None:
-        """Ask it to end (SIGTERM) without waiting; `stop` waits."""
-        self._popen.terminate()
-
     def stop(self, grace_s: float = STOP_GRACE_S) -> int:
         """Ask it to end (SIGTERM), kill what is left after `grace_s`; the exit code."""
         if self.alive:
-            self.terminate()
+            self._popen.terminate()
             self._wait(grace_s)
         return self.kill()
 

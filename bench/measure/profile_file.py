@@ -1,4 +1,4 @@
-"""Reads a profile's TOML file and checks every key of it. Must not know what a profile is used for."""
+"""Reads a profile's TOML file and checks every key. Must not know what a profile is used for."""
 
 import tomllib
 from collections.abc import Mapping, Sequence

@@ -6,7 +6,6 @@ Progress is told through a `Watcher`, between slices only.
 
 import contextlib
 import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,18 +14,16 @@ from types import FrameType
 from typing import Any, Protocol
 
 from bench.measure.cores import CoreChoice
-from bench.measure.json_process import JsonProcess
+from bench.measure.generator import Generator
 from bench.measure.machine import steal_s
 from bench.measure.plan import Cell, round_order
 from bench.measure.process import TargetError
 from bench.measure.profile import Profile
-from bench.measure.slice import answer_limit_s, failed_trial, order_for, trial_of
+from bench.measure.slice import failed_trial, order_for, trial_of
 from bench.measure.targets import Fleet, Target
 from bench.store import RunWriter
 
-GENERATOR = (sys.executable, "-m", "clients", "--batch")
 WARMING = {"connections": 4, "window_s": 0.05, "completions_wanted": 200, "window_limit_s": 2.0}
-RELEASE_LIMIT_S = 30.0
 
 
 class InterruptedRunError(Exception):
@@ -106,7 +103,7 @@ class Runner:
         self.all_cores = sorted({*cores.server, *cores.generator})
         self.writer = writer
         self.watcher = watcher
-        self.generator: JsonProcess | None = None
+        self.generator: Generator | None = None
         self.rounds_done = 0
         self.order = 0
         self.clock = Clock(time.monotonic(), profile.budget_s)
@@ -175,7 +172,7 @@ class Runner:
         answer = self._ask(order)
         steal_ratio = _ratio_since(stolen_s, steal_s(self.all_cores), began_s, len(self.all_cores))
         use = process.sample().since(before)
-        self._ask({"release": True})
+        self._release()
         trial = trial_of(cell, answer, use=use, steal_ratio=steal_ratio, place=place)
         if trial["target_replaced"]:
             self.fleet.drop(cell.target)
@@ -196,21 +193,21 @@ class Runner:
         one = self.targets[name].model.serves_one_at_a_time
         url = f"http://{ready.host}:{ready.port}/"
         self._ask({"url": url, "keep_alive": not one, "serves_one_at_a_time": one, **WARMING})
-        self._ask({"release": True})
+        self._release()
 
-    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Ask the generator, starting one where there is none. Raises TargetError if it is lost."""
         if self.generator is None:
-            self.generator = JsonProcess("generator", GENERATOR, cores=self.cores.generator)
-        limit_s = RELEASE_LIMIT_S if "window_limit_s" not in order else _limit_s(order)
+            self.generator = Generator(self.cores.generator)
         try:
-            answer = self.generator.ask(order, limit_s)
+            return self.generator.measure(order)
         except TargetError:
             self._stop_generator()
             raise
-        if "failed" in answer:
-            raise TargetError(f"generator: {answer['failed']}")
-        return answer
+
+    def _release(self) -> None:
+        if self.generator is not None:
+            self.generator.release()
 
     def _stop_generator(self) -> None:
         generator, self.generator = self.generator, None
@@ -229,11 +226,6 @@ class Runner:
         return left_s + min(max(needed, more), allowed)
 
 
-def _limit_s(order: Mapping[str, Any]) -> float:
-    defaults = {"warmup_limit_s": 10.0, "delay_s": 0.0, "drain_s": 0.5}
-    return answer_limit_s(defaults | dict(order))
-
-
 def _ratio_since(
     before_s: float | None, after_s: float | None, began_s: float, cores: int
 ) -> float | None:
@@ -245,7 +237,7 @@ def _ratio_since(
 
 @contextlib.contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into InterruptedRunError; further ones change nothing."""
+    """Turn the first SIGINT, SIGTERM or SIGHUP into InterruptedRunError; ignore further ones."""
     names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001

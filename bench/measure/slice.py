@@ -13,7 +13,6 @@ from bench.measure.usage import Usage
 DRAIN_FLOOR_S = 0.5
 WARMUP_LIMIT_S = 5.0
 WINDOW_LIMIT_S = 15.0
-ANSWER_MARGIN_S = 15.0
 
 # Figures that a trials line takes over from the generator's answer under the same name.
 _TAKEN = (
@@ -69,7 +68,7 @@ def order_for(
         "delay_s": point.delay_s,
         "window_s": profile.window_s,
         "window_limit_s": WINDOW_LIMIT_S + 20 * point.delay_s,
-        "warmup_limit_s": WARMUP_LIMIT_S + 2 * point.delay_s,
+        "warmup_limit_s": drain_s(point.delay_s) if one_at_a_time else WARMUP_LIMIT_S,
         "completions_wanted": wanted,
         "serves_one_at_a_time": one_at_a_time,
         "drain_s": drain_s(point.delay_s),
@@ -82,12 +81,6 @@ def order_for(
 def drain_s(delay_s: float) -> float:
     """How long a target may take to answer what it still owes before it is replaced."""
     return max(2 * delay_s, DRAIN_FLOOR_S)
-
-
-def answer_limit_s(order: Mapping[str, Any]) -> float:
-    """After how long a generator that has not answered is taken for dead."""
-    parts = ("window_limit_s", "warmup_limit_s", "delay_s", "drain_s")
-    return float(sum(order[part] for part in parts)) + ANSWER_MARGIN_S
 
 
 def trial_of(

@@ -261,10 +261,12 @@ def nines(percentile: float) -> float:
 def _legend(figure: Figure, frame: pd.DataFrame, styles: Styles, more: Sequence[Line2D]) -> None:
     present = set(frame["target"])
     keys = [Line2D([], [], label=t, **s.line()) for t, s in styles.items() if t in present]
+    handles = [*keys, *more]
+    widest_inches = 0.9 + 0.075 * max(len(str(handle.get_label())) for handle in handles)
     figure.legend(
-        handles=[*keys, *more],
+        handles=handles,
         loc="outside lower left",
-        ncols=max(int(figure.get_figwidth() / 1.75), 3),
+        ncols=max(int(figure.get_figwidth() / widest_inches), 1),
         frameon=False,
         fontsize=9,
         labelcolor=INK,

@@ -59,4 +59,6 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
 def _plain(value: Any) -> str:
     if isinstance(value, list):
         return "/".join(map(str, value))
-    return {None: "not known", True: "yes", False: "no"}.get(value, str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "not known" if value is None else str(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -57,6 +58,7 @@ class Style:
 
 
 _LONG, _DOTS, _MIXED = (0, (6, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5))
+_COPY_DASHES = ((0, (2.5, 1.5)), (0, (1, 3)), (0, (8, 3)))
 # Sync targets are warm and dashed, async ones cool and solid or mixed.
 _KNOWN = {
     "blocking": Style(OCHRE, "X", _DOTS),
@@ -73,29 +75,40 @@ _KNOWN = {
     "twisted": Style(SKY, "p", _MIXED),
     "gevent": Style(SKY, "*", "-"),
 }
+# Seven markers, four dashes, five colours: no two of the first 28 have the same shape.
 _SPARE = [
     Style(color, marker, dash)
-    for marker, dash in (("8", _DOTS), ("H", _MIXED), ("P", _LONG), ("d", "-"))
-    for color in (GREY, OCHRE, SKY, PURPLE, GREEN, ORANGE)
+    for color, marker, dash, _ in zip(
+        cycle((GREY, OCHRE, SKY, PURPLE, ORANGE)),
+        cycle("8HdPp*<"),
+        cycle((_DOTS, _MIXED, _LONG, "-")),
+        range(28),
+        strict=False,
+    )
 ]
 
 
-def styles(targets: Iterable[str], copy: bool = False) -> dict[str, Style]:
+def styles(targets: Iterable[str], copy: int = 0) -> dict[str, Style]:
     """A style for each target; unknown ones get spare styles in their given order.
 
-    `name#2` (the copy in an A/A run), and every target where `copy` is true, keeps the style of
-    its name with hollow markers.
+    The copy in an A/A run (`name#2`), and every target of another run (`copy` 1 and more), keeps
+    the colour and marker of its name, with hollow markers and a dash of its own.
     """
     found: dict[str, Style] = {}
-    spare = 0
+    base: dict[str, Style] = {}
+    spare = cycle(_SPARE)
     for target in targets:
         name, _, number = target.partition("#")
-        if name not in _KNOWN and name not in found:
-            found[name] = _SPARE[spare % len(_SPARE)]
-            spare += 1
-        style = _KNOWN.get(name) or found[name]
-        found[target] = replace(style, hollow=bool(number) or copy)
-    return {target: found[target] for target in targets}
+        if name not in base:
+            base[name] = _KNOWN.get(name) or next(spare)
+        found[target] = _copied(base[name], copy + (int(number) - 1 if number.isdigit() else 0))
+    return found
+
+
+def _copied(style: Style, number: int) -> Style:
+    if number < 1:
+        return style
+    return replace(style, hollow=True, dash=_COPY_DASHES[(number - 1) % len(_COPY_DASHES)])
 
 
 def new_figure(width: float, height: float) -> Figure:

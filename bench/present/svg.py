@@ -27,4 +27,10 @@ def inline(svg: str, name: str, alt: str) -> str:
     for fixed, followed in _FOLLOWS.items():
         element = element.replace(fixed, followed)
     label = html.escape(alt, quote=True)
-    return element.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    return element.replace("<svg", f'<svg role="img" aria-label="{label}" {_size(element)}', 1)
+
+
+def _size(element: str) -> str:
+    """Between text that is just readable and text as large as the page's, for any figure."""
+    width_pt = float(re.search(r'viewBox="\S+ \S+ (\S+)', element)[1])  # type: ignore[index]
+    return f'style="min-width: {0.9 * width_pt:.0f}px; max-width: {1.4 * width_pt:.0f}px"'

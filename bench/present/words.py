@@ -17,6 +17,7 @@ from bench.present.units import (
     factor_text,
     interval_text,
     list_text,
+    number_text,
 )
 from bench.store import Run
 
@@ -197,7 +198,9 @@ def _claim_sentence(
         ratio, low, high = c.ratio, c.low, c.high
         if not async_first(c):
             ratio, low, high = _inverse(ratio, low, high)
-        shown = f"{count_text(c.connections)} ({factor_text(ratio)} {interval_text(low, high)})"
+        shown = count_text(c.connections)
+        if low is not None or high is not None:
+            shown += f" ({factor_text(ratio)} {interval_text(low, high)})"
         outcomes[claim_outcome(low, high, margin)].append(shown)
     outcomes["not judged"] = [count_text(c.connections) for c in row if c.verdict == "invalid"]
     parts = [f"{name} at {list_text(shown)}" for name, shown in outcomes.items() if shown]
@@ -220,11 +223,11 @@ def _limits_section(
 ) -> Section:
     sentences = [*_state(run), *(_count(name, c) for name, c in summary["totals"].items())]
     percent = round(100 * float(run.config.get("confidence", 0.95)))
-    if compared:
+    known = sum(c.low is not None or c.high is not None for c in compared)
+    if known:
         sentences.append(
             f"Each interval covers the truth in {percent}% of cases, taken by itself:"
-            f" of {len(compared)} comparisons about {len(compared) * (100 - percent) / 100:.0f}"
-            " may miss."
+            f" of {known} intervals about {number_text(known * (100 - percent) / 100, 2)} miss it."
         )
     return Section("How far this reaches", [*sentences, *_caveats(run)])
 

@@ -12,10 +12,10 @@ from contextlib import ExitStack
 
 from bench.errors import UserError
 from bench.measure.cores import CoreChoice, cores_here
-from bench.measure.json_process import JsonProcess
+from bench.measure.foreign import start_foreign
+from bench.measure.generator import Generator
 from bench.measure.process import Process
-from bench.measure.runner import GENERATOR
-from bench.trials.pairs import answers, free_port, verdict_line
+from bench.trials.pairs import verdict_line
 
 CONNECTIONS = 64
 WINDOW_S = 0.5
@@ -40,32 +40,28 @@ def start_model(model: str, cores: CoreChoice) -> tuple[Process, int]:
 
 def start_peer(name: str, cores: CoreChoice) -> tuple[Process, int]:
     """A production server, ready, and its port."""
-    port = free_port()
-    words = PEERS[name].format(port=port).split()
-    process = Process(name, (sys.executable, "-m", *words), cores=cores.server)
-    process.wait_until(answers(port))
-    return process, port
+    words = (sys.executable, "-m", *PEERS[name].split())
+    return start_foreign(name, words, cores=cores.server)
 
 
-def throughput_rps(generator: JsonProcess, name: str, port: int) -> float:
+def throughput_rps(generator: Generator, name: str, port: int) -> float:
     """Throughput of one slice. Raises UserError when the slice is not valid."""
-    answer = generator.ask(
+    answer = generator.measure(
         {
             "url": f"http://127.0.0.1:{port}/",
             "connections": CONNECTIONS,
             "window_s": WINDOW_S,
             "completions_wanted": 10 * CONNECTIONS,
-        },
-        timeout_s=60,
+        }
     )
-    generator.ask({"release": True}, timeout_s=60)
+    generator.release()
     if not answer["valid"]:
         print(f"note: {name}: {'; '.join(answer['invalid_reasons'])}", file=sys.stderr)
     return float(answer["throughput_rps"])
 
 
 def contest(
-    generator: JsonProcess, cores: CoreChoice, ours: str, theirs: str, pairs: int
+    generator: Generator, cores: CoreChoice, ours: str, theirs: str, pairs: int
 ) -> list[float]:
     """Throughput ratios ours / theirs, one a pair of slices, alternating who goes first."""
     with ExitStack() as stack:
@@ -93,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
     cores = cores_here()
     missed = False
-    with JsonProcess("generator", GENERATOR, cores=cores.generator) as generator:
+    with Generator(cores.generator) as generator:
         for ours, theirs, target in CONTESTS:
             ratios = contest(generator, cores, ours, theirs, options.pairs)
             line, met = verdict_line(

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.measure.cores import cores_here
-from bench.measure.json_process import JsonProcess
+from bench.measure.foreign import answers, free_port
+from bench.measure.generator import Generator
 from bench.measure.process import Process
-from bench.measure.runner import GENERATOR
-from bench.trials.pairs import answers, free_port, verdict_line
+from bench.trials.pairs import verdict_line
 
 CONNECTIONS = 64
 SLICE_S = 1
@@ -53,18 +53,17 @@ def wrk_cpu_us(port: int, core: int) -> float:
     return cpu_s * 1e6 / int(requests[1])
 
 
-def own_cpu_us(generator: JsonProcess, port: int) -> float:
+def own_cpu_us(generator: Generator, port: int) -> float:
     """CPU per request of the project's generator, in us."""
-    answer = generator.ask(
+    answer = generator.measure(
         {
             "url": f"http://127.0.0.1:{port}/",
             "connections": CONNECTIONS,
             "window_s": SLICE_S,
             "window_limit_s": SLICE_S + 1,
-        },
-        timeout_s=30,
+        }
     )
-    generator.ask({"release": True}, timeout_s=30)
+    generator.release()
     if any(answer["errors"].values()):
         raise UserError(f"nginx did not answer every request: {answer['errors']}")
     return float(answer["client_cpu_us_per_request"])
@@ -87,13 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = ("nginx", "-p", folder, "-e", f"{folder}/error.log", "-c", config)
         with (
             Process("nginx", command, cores=cores.server) as nginx,
-            JsonProcess("generator", GENERATOR, cores=cores.generator) as generator,
+            Generator(cores.generator) as generator,
         ):
             nginx.wait_until(answers(port))
             return report(generator, port, cores.generator[0], options.pairs)
 
 
-def report(generator: JsonProcess, port: int, core: int, pairs: int) -> int:
+def report(generator: Generator, port: int, core: int, pairs: int) -> int:
     """Measure the pairs, alternating who goes first, and print what came out."""
     ours, theirs = [], []
     for index in range(pairs):

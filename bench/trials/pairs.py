@@ -1,40 +1,15 @@
-"""What the trials share: interleaved pairs, their median ratio with an interval, and the verdict line."""
+"""What the trials share: the median of interleaved pairs with its interval, and the last line."""
 
-import http.client
-import socket
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from scipy.stats import binom
 
 CONFIDENCE = 0.95
 
 
-def free_port() -> int:
-    """A port that was free a moment ago, for programs that cannot choose one themselves."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answers(port: int) -> Callable[[], bool]:
-    """A probe: does an HTTP server answer `/` at the port with 200?"""
-
-    def probe() -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
-    return probe
-
-
 def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """The order statistics that hold the median with at least 95% (binomial); the range if too few."""
+    """The order statistics that hold the median with at least 95% (binomial), or the range."""
     ordered = sorted(values)
     last = len(ordered) - 1
     skip = int(binom.ppf((1 - CONFIDENCE) / 2, len(ordered), 0.5)) - 1

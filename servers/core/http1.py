@@ -94,6 +94,7 @@ class Connection:
                 return
             except HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]  # ignored: the rest is read as further requests
+                self.unread = self._closing
             except HttpParserError as error:
                 self._fail(error)
 
@@ -174,8 +175,7 @@ class Connection:
         if has_body and version == "1.1" and noted.get(b"expect", b"").lower() == b"100-continue":
             self._ready.append(CONTINUE)
         if has_body and b"upgrade" in noted:
-            self._keep_alive = False  # llhttp takes the body for the new protocol: it stays unread
-            self.unread = True
+            self._keep_alive = False  # llhttp takes the body for the new protocol
         if not self._keep_alive or not self._parser.should_keep_alive():
             self._connection = CLOSE
         else:

@@ -14,6 +14,10 @@ from servers.core.limits import Limits
 
 BACKLOG: Final = 4096
 RECEIVE_BYTES: Final = 64 * 1024
+# How much of a reply to send at once, where a library does not tell how far it got.
+PIECE_BYTES: Final = 256 * 1024
+# How long a blocking send waits for a client to read before it looks at the limit.
+SEND_LOOK_S: Final = 0.5
 
 # What accept raises when the process or the system has run out; the connection stays queued.
 OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -30,7 +34,7 @@ def open_listener(host: str, port: int, limits: Limits) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         set_receive_limit(listener, limits.idle_s)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(limits.write_s))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_LOOK_S))
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError:

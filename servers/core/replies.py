@@ -7,7 +7,6 @@ of different models can be compared byte by byte.
 import re
 import threading
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final
 
 from servers.core import work
@@ -19,6 +18,15 @@ CLOSE: Final = b"Connection: close\r\n"
 
 ALLOWED: Final = (b"GET", b"HEAD", b"POST")
 
+# Not the standard library's, whose phrases change between versions of Python.
+_PHRASES: Final = {
+    200: b"OK",
+    400: b"Bad Request",
+    405: b"Method Not Allowed",
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    431: b"Request Header Fields Too Large",
+}
 _MOST_ENTRIES: Final = 1024
 _MOST_CACHED_BYTES: Final = 64 * 1024 * 1024
 _AUTHORITY: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
@@ -91,7 +99,7 @@ def _render(status: int, body: bytes, connection: bytes, *, head: bool = False) 
     allow = b"Allow: %b\r\n" % b", ".join(ALLOWED) if status == 405 else b""
     return b"HTTP/1.1 %d %b\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%b%b\r\n%b" % (
         status,
-        HTTPStatus(status).phrase.encode(),
+        _PHRASES[status],
         len(body),
         allow,
         connection,

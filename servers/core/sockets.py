@@ -53,7 +53,7 @@ class Clients:
     def _end(self) -> None:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes a blocked accept
-        for client in tuple(self._open):
+        for client in self._open.copy():
             end_input(client.fileno())
 
 
@@ -79,6 +79,35 @@ def _rest(client: socket.socket, connection: Connection, limits: Limits) -> Iter
                 return
             yield data
     set_receive_limit(client, limits.idle_s)
+
+
+def send_all(client: socket.socket, reply: bytes, limits: Limits) -> None:
+    """Send a reply. Raises OSError when the client is gone, or reads nothing for too long.
+
+    `sendall` would do but for the second: the kernel counts the waits of a call together, whether
+    the client reads or not, and a call that sent something is not a failure.
+    """
+    sent = _send(client, reply)
+    if sent < len(reply):
+        _send_rest(client, memoryview(reply)[sent:], limits.write_s)
+
+
+def _send_rest(client: socket.socket, rest: memoryview, write_s: float) -> None:
+    progress_s = time.monotonic()
+    while rest:
+        sent = _send(client, rest)
+        now_s = time.monotonic()
+        if sent:
+            rest, progress_s = rest[sent:], now_s
+        elif now_s - progress_s >= write_s:
+            raise TimeoutError("the client does not read")
+
+
+def _send(client: socket.socket, data: bytes | memoryview) -> int:
+    try:
+        return client.send(data)
+    except BlockingIOError:
+        return 0
 
 
 def linger(client: socket.socket, connection: Connection, limits: Limits) -> None:

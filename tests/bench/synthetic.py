@@ -163,9 +163,7 @@ def trials(
                 order += 1
 
 
-def _cells(
-    grid: Mapping[str, Any], generator: random.Random
-) -> Iterator[tuple[str, float, int]]:
+def _cells(grid: Mapping[str, Any], generator: random.Random) -> Iterator[tuple[str, float, int]]:
     for delay_s in grid["delays_s"]:
         for connections in grid["connections"]:
             for target in generator.sample(grid["targets"], len(grid["targets"])):

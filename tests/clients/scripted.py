@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -61,6 +62,7 @@ class ScriptedServer:
         self,
         script: Script = answer,
         *,
+        host: str = "127.0.0.1",
         one_at_a_time: bool = False,
         hang_up_on: Callable[[int], bool] = lambda connection: False,
     ) -> None:
@@ -74,9 +76,10 @@ class ScriptedServer:
         self._counting = threading.Condition()
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family, backlog=1024)
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
+        self.url = f"http://[{host}]:{self.port}/" if ":" in host else f"http://{host}:{self.port}/"
 
     def __enter__(self) -> Self:
         self._run(self._accept)
@@ -84,13 +87,17 @@ class ScriptedServer:
 
     def __exit__(self, *_: object) -> None:
         self.stopping.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
+        self.stop_listening()
         with self._counting:
             for sock in self._open:
                 _hang_up(sock)
         for thread in self._threads:
             thread.join()
         self._listener.close()
+
+    def stop_listening(self) -> None:
+        """Refuse new connections; those accepted go on."""
+        _hang_up(self._listener)
 
     def wait_for(self, condition: Callable[[], bool], limit_s: float = 10.0) -> bool:
         """Until `condition()`, asked whenever a connection or a request has been counted."""
@@ -120,18 +127,15 @@ class ScriptedServer:
                 self._run(self._serve, sock, self.accepted)
 
     def _serve(self, sock: socket.socket, connection: int) -> None:
-        try:
+        with suppress(OSError):  # the client went away, or the script closed the socket
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if not self.hang_up_on(connection):
                 self._converse(sock, connection)
-        except OSError:
-            pass  # the client went away, or the script closed the socket
-        finally:
-            with self._counting:
-                self._open.discard(sock)
-                sock.close()
-                self.ended += 1
-                self._counting.notify_all()
+        with self._counting:
+            self._open.discard(sock)
+            sock.close()
+            self.ended += 1
+            self._counting.notify_all()
 
     def _converse(self, sock: socket.socket, connection: int) -> None:
         nth = 0
@@ -146,18 +150,16 @@ class ScriptedServer:
 
 def _read_request(sock: socket.socket) -> bytes:
     """The bytes of one request without a body; empty at the end of the connection."""
-    received = b""
+    received = bytearray()
     while not received.endswith(b"\r\n\r\n"):
         data = sock.recv(65_536)
         if not data:
             return b""
         received += data
     assert received.count(b"\r\n\r\n") == 1, "the generator keeps one request outstanding"
-    return received
+    return bytes(received)
 
 
 def _hang_up(sock: socket.socket) -> None:
-    try:
+    with suppress(OSError):  # it is shut down or closed already
         sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass

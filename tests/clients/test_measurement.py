@@ -17,6 +17,12 @@ from clients.verdict import ERROR_KINDS
 
 LOAD = Load(build_request("http://127.0.0.1:8000/"), connections=4, delay_s=0.010)
 MS = 1_000_000
+DOCUMENTED_KEYS = [
+    "requests", "errors", "duration_s", "throughput_rps", "offered_rps", "sent_rps",
+    "response_time_ms", "service_time_ms", "lateness_ms", "in_flight_mean", "little_ratio",
+    "fairness_jain", "connections_unserved", "client_cpu_us_per_request",
+    "client_cpu_utilisation", "censored", "valid", "invalid_reasons",
+]  # fmt: skip
 
 
 def raw() -> Raw:
@@ -58,13 +64,7 @@ def test_figures_of_a_second_with_392_completions() -> None:
 
 def test_the_keys_of_a_load_report_are_all_there_and_are_json() -> None:
     result = measurement(LOAD, raw())
-    documented = set(
-        "requests errors duration_s throughput_rps offered_rps sent_rps response_time_ms "
-        "service_time_ms lateness_ms in_flight_mean little_ratio fairness_jain "
-        "connections_unserved client_cpu_us_per_request client_cpu_utilisation censored valid "
-        "invalid_reasons".split()
-    )
-    assert documented <= set(result)
+    assert set(DOCUMENTED_KEYS) <= set(result)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
@@ -91,10 +91,10 @@ def test_the_server_is_charged_per_completion_only_where_it_was_watched() -> Non
     assert result["server_cpu_utilisation"] == pytest.approx(0.0784)
 
 
-@pytest.mark.parametrize("change", [{"owed": 1}, {"timeouts_in_window": 1}], ids=str)
-def test_latency_is_a_lower_bound_where_a_reply_was_not_waited_for(change: dict[str, int]) -> None:
+def test_latency_is_a_lower_bound_where_a_reply_was_not_waited_for() -> None:
     assert not measurement(LOAD, raw())["latency_at_least"]
-    assert measurement(LOAD, replace(raw(), **change))["latency_at_least"]
+    assert measurement(LOAD, replace(raw(), owed=1))["latency_at_least"]
+    assert measurement(LOAD, replace(raw(), timeouts_in_window=1))["latency_at_least"]
 
 
 def test_outstanding_and_timed_out_requests_are_censored_not_dropped() -> None:

@@ -4,7 +4,7 @@ from array import array
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.sample import (
@@ -14,6 +14,8 @@ from clients.sample import (
     encode_histogram,
     new_histogram,
 )
+
+unhurried = settings(deadline=None, max_examples=40)
 
 # From below the lowest trackable value to above the highest, dense where buckets are narrow.
 samples_ns = st.lists(
@@ -37,6 +39,7 @@ def counts(histogram: Any) -> dict[int, int]:
     return {place: count for place, count in enumerate(histogram.encoder.payload.counts) if count}
 
 
+@unhurried
 @given(samples_ns)
 def test_folding_in_bulk_equals_recording_one_by_one(samples: list[int]) -> None:
     one_by_one = new_histogram()
@@ -47,6 +50,7 @@ def test_folding_in_bulk_equals_recording_one_by_one(samples: list[int]) -> None
     assert bulk.histogram.get_total_count() == len(samples)
 
 
+@unhurried
 @given(samples_ns, samples_ns)
 def test_two_folds_equal_one_of_all_the_samples(first: list[int], second: list[int]) -> None:
     apart, together = folded(first, second), folded(first + second)
@@ -54,6 +58,7 @@ def test_two_folds_equal_one_of_all_the_samples(first: list[int], second: list[i
     assert apart.summary_ms() == together.summary_ms()
 
 
+@unhurried
 @given(samples_ns)
 def test_the_encoding_comes_back_with_the_same_counts_and_percentiles(samples: list[int]) -> None:
     histogram = folded(samples).histogram
@@ -68,6 +73,7 @@ def test_the_encoding_comes_back_with_the_same_counts_and_percentiles(samples: l
         )
 
 
+@unhurried
 @given(samples_ns.filter(bool))
 def test_mean_and_maximum_are_exact_and_no_percentile_exceeds_the_maximum(
     samples: list[int],

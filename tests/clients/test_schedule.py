@@ -1,7 +1,7 @@
 """The starts of a closed loop are spread evenly over one delay."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.schedule import spread_starts
@@ -15,6 +15,7 @@ def test_without_a_delay_all_start_at_once() -> None:
     assert spread_starts(3, 0.0) == [0, 0, 0]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5_000), st.floats(0, 60))
 def test_starts_are_within_the_delay_and_their_gaps_differ_by_a_nanosecond_at_most(
     connections: int, over_s: float

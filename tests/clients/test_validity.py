@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.verdict import ERROR_KINDS, Figures, invalid_reasons, jain_index, little_ratio
@@ -114,6 +114,7 @@ def test_jain_index_of_known_shares() -> None:
     assert jain_index([]) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10_000), min_size=1, max_size=50).filter(any))
 def test_jain_index_is_between_one_in_n_and_one(shares: list[int]) -> None:
     index = jain_index(shares)

@@ -1,0 +1,65 @@
+"""Targets that are not this project's: commands with `{port}`, asked until they answer."""
+
+import http.client
+import shlex
+import socket
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from bench.errors import UserError
+from bench.measure.process import Process
+
+HOST = "127.0.0.1"
+PROBE_TIMEOUT_S = 5.0
+
+
+def command_words(text: str, where: str) -> list[str]:
+    """Split a command as a shell would. Raises UserError if it is empty or lacks `{port}`."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UserError(f"{where}: cannot read the command {text!r}: {error}") from None
+    if not words or "{port}" not in text:
+        raise UserError(f"{where}: give a command with {{port}} in it, not {text!r}")
+    return words
+
+
+def start_foreign(
+    name: str,
+    words: Sequence[str],
+    *,
+    cores: Collection[int],
+    path: str = "/",
+    env: Mapping[str, str] | None = None,
+) -> tuple[Process, int]:
+    """Start a command on a free port and wait until it answers `path`; the process and the port.
+
+    Raises TargetError with its last output when it does not.
+    """
+    port = free_port()
+    command = [word.replace("{port}", str(port)) for word in words]
+    process = Process(name, command, cores=cores, env=env)
+    process.wait_until(answers(port, path))
+    return process, port
+
+
+def free_port() -> int:
+    """A port that was free a moment ago: a foreign command cannot choose one and tell us."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int, path: str = "/") -> Callable[[], bool]:
+    """A probe: does an HTTP server at the port answer `path` with success?"""
+
+    def probe() -> bool:
+        connection = http.client.HTTPConnection(HOST, port, timeout=PROBE_TIMEOUT_S)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status < http.client.BAD_REQUEST
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    return probe

@@ -1,0 +1,40 @@
+"""Short loads on scripted servers, and what their records add up to."""
+
+from dataclasses import replace
+from typing import Any
+
+from clients.engine import Engine, Load, Raw
+from clients.request import build_request
+from tests.clients.scripted import Script, ScriptedServer
+
+SHORT = Load(
+    build_request("http://unused/"),
+    connections=4,
+    window_s=0.05,
+    completions_wanted=200,
+    warmup_limit_s=30.0,
+    drain_s=30.0,
+)
+
+
+def load_for(server: ScriptedServer, *, method: str = "GET", **fields: Any) -> Load:
+    """A load short enough for a test, whose limits are too long ever to matter in it."""
+    load = replace(SHORT, **fields)
+    request = build_request(server.url, keep_alive=load.keep_alive, method=method)
+    return replace(load, request=request)
+
+
+def run(script: Script, **fields: Any) -> tuple[Raw, ScriptedServer]:
+    """Load a server that follows the script; both are over when this returns."""
+    with ScriptedServer(script) as server:
+        return Engine(load_for(server, **fields)).run(), server
+
+
+def completions(raw: Raw) -> int:
+    """The correct replies of the window."""
+    return len(raw.steady_ns) + len(raw.response_ns)
+
+
+def seen(raw: Raw) -> dict[str, int]:
+    """The classes of errors that occurred."""
+    return {kind: count for kind, count in raw.errors.items() if count}

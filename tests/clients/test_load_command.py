@@ -1,0 +1,241 @@
+"""`python -m clients` as a user and as the harness runs it: output, exit codes, messages."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from clients.__main__ import load_from, main, parse_duration_s
+from clients.sample import decode_histogram
+from tests.clients.scripted import OK, ScriptedServer, Turn
+
+COMMAND = [sys.executable, "-m", "clients"]
+FIGURES = set(
+    ["requests", "completions", "errors", "warmup_s", "duration_s", "throughput_rps", "offered_rps", "sent_rps", "response_time_ms", "service_time_ms", "lateness_ms", "latency_at_least", "in_flight_mean", "little_ratio", "bound_ratio", "fairness_jain", "connections_unserved", "client_cpu_us_per_request", "client_cpu_utilisation", "censored", "owed", "valid", "invalid_reasons"]
+)
+
+
+def patient(turn: Turn) -> None:
+    turn.wait(0.010)
+    turn.send()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScriptedServer]:
+    """Answers every request correctly after 10 ms."""
+    with ScriptedServer(patient) as running:
+        yield running
+
+
+def load(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+# One URL
+
+
+def test_a_valid_measurement_is_one_json_object_and_exit_code_0(server: ScriptedServer) -> None:
+    result = load(server.url, "-c", "2", "-d", "1s", "--delay", "10ms", "--json")
+    figures = json.loads(result.stdout)
+    assert (result.returncode, result.stderr, figures["invalid_reasons"]) == (0, "", [])
+    assert result.stdout.count("\n") == 1
+    assert set(figures) == FIGURES
+    assert set(figures["errors"]) == {"connect", "timeout", "reset", "protocol", "status", "body"}
+    times = figures["response_time_ms"]
+    assert list(times) == ["mean", "p50", "p90", "p95", "p99", "p999", "max"]
+    assert times["p50"] >= 10
+    assert figures["duration_s"] >= 1
+    assert figures["throughput_rps"] <= 2 / 0.010 * 1.02
+    assert figures["valid"] is True
+
+
+def test_a_measurement_that_cannot_be_believed_is_exit_code_3() -> None:
+    with ScriptedServer(lambda turn: turn.send(OK.replace(b"200", b"404"))) as wrong:
+        result = load(wrong.url, "-d", "50ms", "--json", "--close", "--method", "HEAD")
+    figures = json.loads(result.stdout)
+    assert (result.returncode, figures["valid"]) == (3, False)
+    assert figures["invalid_reasons"][0] == "no request completed in the measured window"
+    assert figures["throughput_rps"] == 0
+    assert figures["errors"]["status"] > 0
+
+
+def test_without_json_the_figures_are_told_in_words(server: ScriptedServer) -> None:
+    result = load(server.url, "-d", "50ms")
+    assert result.stdout.startswith("1 connections, keep-alive, 0.")
+    for words in ("throughput", "response time", "p99", "errors         none", "generator"):
+        assert words in result.stdout
+
+
+def test_errors_and_reasons_are_told_in_words_too() -> None:
+    with ScriptedServer(lambda turn: turn.send(OK if turn.number % 9 else b"?")) as wrong:
+        result = load(wrong.url, "-d", "50ms", "--close")
+    assert result.returncode == 3
+    assert result.stdout.startswith("1 connections, one request each, 0.")
+    assert "not valid: errors: " in result.stdout
+    assert " protocol" in result.stdout
+
+
+BAD_USE = {
+    "no URL": [],
+    "a URL that is none": ["https://h/"],
+    "an unknown flag": ["--nonsense", "http://h/"],
+    "a shortened flag": ["--conn", "2", "http://h/"],
+    "no connections": ["-c", "0", "http://h/"],
+    "connections in words": ["-c", "two", "http://h/"],
+    "connections in other digits": ["-c", "\u0663", "http://h/"],
+    "too many connections": ["-c", "1000001", "http://h/"],
+    "a duration without unit": ["-d", "10", "http://h/"],
+    "a duration below nothing": ["-d", "-1s", "http://h/"],
+    "a duration of nothing": ["-d", "0s", "http://h/"],
+    "a duration beyond a day": ["-d", "1500m", "http://h/"],
+    "a duration beyond floats": ["-d", "9" * 400 + "s", "http://h/"],
+    "a timeout in words": ["--timeout", "soon", "http://h/"],
+    "a timeout of nothing": ["--timeout", "0s", "http://h/"],
+    "a connect timeout of nothing": ["--connect-timeout", "0s", "http://h/"],
+    "an unknown method": ["--method", "BREW", "http://h/"],
+    "two URLs": ["http://h/", "http://i/"],
+    "a host that does not exist": ["http://name.invalid/"],
+}
+
+
+@pytest.mark.parametrize("arguments", BAD_USE.values(), ids=BAD_USE)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main(arguments)
+    except SystemExit as ended:  # argparse's way
+        assert isinstance(ended.code, int)
+        code = ended.code
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (2, "")
+    assert printed.err.startswith("crossover load: ")
+    assert printed.err.count("\n") == 1
+
+
+def test_wrong_use_of_the_command_itself_is_one_line_without_a_traceback() -> None:
+    result = load("-c", "0", "http://h/")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "crossover load: argument -c/--connections: '0' is not a whole number from 1 to 1000000 "
+        "(see --help)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("250ms", 0.25), ("10s", 10.0), ("1.5s", 1.5), ("2m", 120.0), ("500us", 0.0005), ("0s", 0.0)],
+)
+def test_durations_have_units(text: str, seconds: float) -> None:
+    assert parse_duration_s(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("arguments", [["-d", "60s"], ["--batch"]], ids=["one URL", "batch"])
+def test_an_interrupt_ends_it_quietly(arguments: list[str], server: ScriptedServer) -> None:
+    seen = len(server.requests)
+    process = start(*arguments, *([] if "--batch" in arguments else [server.url]))
+    with process:
+        if "--batch" in arguments:
+            give(process, {"url": server.url, "connections": 1, "window_s": 60.0})
+        assert server.wait_for(lambda: len(server.requests) > seen)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output, errors) == (130, "", "")
+
+
+# Batch mode
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*COMMAND, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def give(process: subprocess.Popen[str], order: dict[str, Any]) -> None:
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(order) + "\n")
+    process.stdin.flush()
+
+
+def ask(process: subprocess.Popen[str], order: dict[str, Any]) -> dict[str, Any]:
+    give(process, order)
+    assert process.stdout is not None
+    answer: dict[str, Any] = json.loads(process.stdout.readline())
+    return answer
+
+
+@pytest.fixture
+def batch() -> Iterator[subprocess.Popen[str]]:
+    """A generator in batch mode; its input must end it, with exit code 0 and no complaint."""
+    process = start("--batch")
+    with process:
+        yield process
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_batch_answers_each_order_with_figures_and_histograms(
+    batch: subprocess.Popen[str], server: ScriptedServer
+) -> None:
+    for connections in (1, 3):
+        order = {"url": server.url, "connections": connections, "completions_wanted": 30}
+        figures = ask(batch, order)
+        assert set(figures) == FIGURES | {"response_time_hist", "service_time_hist"}
+        histogram = decode_histogram(figures["response_time_hist"])
+        assert histogram.get_total_count() == figures["completions"] >= 30
+
+
+def test_a_batch_measures_the_processes_that_it_is_told_to_watch(
+    batch: subprocess.Popen[str], server: ScriptedServer
+) -> None:
+    order = {"url": server.url, "connections": 1, "watched_pids": [os.getpid()]}
+    figures = ask(batch, order)
+    assert figures["server_cpu_us_per_request"] > 0
+    assert 0 < figures["server_cpu_utilisation"] < os.cpu_count() * 1.1
+
+
+def test_a_batch_checks_bodies(batch: subprocess.Popen[str], server: ScriptedServer) -> None:
+    assert ask(batch, {"url": server.url, "connections": 1, "body": "ok"})["errors"]["body"] == 0
+    assert ask(batch, {"url": server.url, "connections": 1, "body": "no"})["errors"]["body"] > 0
+
+
+def test_connections_of_a_batch_stay_open_until_they_are_released(
+    batch: subprocess.Popen[str],
+) -> None:
+    with ScriptedServer(patient) as server:
+        ask(batch, {"url": server.url, "connections": 4})
+        assert (server.accepted, server.ended) == (4, 0)
+        assert ask(batch, {"release": True}) == {}
+        assert server.wait_for(lambda: server.ended == 4)
+
+
+def test_the_next_slice_of_a_batch_releases_the_one_before(batch: subprocess.Popen[str]) -> None:
+    with ScriptedServer(patient) as server:
+        ask(batch, {"url": server.url, "connections": 4})
+        ask(batch, {"url": server.url, "connections": 1})
+        assert server.wait_for(lambda: server.ended == 4)
+        assert server.accepted == 5
+
+
+def test_what_cannot_be_measured_is_answered_and_the_batch_goes_on(
+    batch: subprocess.Popen[str], server: ScriptedServer
+) -> None:
+    assert ask(batch, {"url": "https://h/", "connections": 1}) == {
+        "failed": "cannot use the URL 'https://h/': only http:// is supported"
+    }
+    assert ask(batch, {"url": server.url, "connections": 1})["completions"] > 0
+
+
+def test_an_order_of_close_mode_asks_the_server_to_close() -> None:
+    order = {"url": "http://h/", "connections": 2, "keep_alive": False}
+    wanted = load_from(order)
+    assert b"Connection: close" in wanted.request.payload
+    assert (wanted.connections, wanted.keep_alive) == (2, False)
+    assert order["url"] == "http://h/", "the order itself is left as it was"

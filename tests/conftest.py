@@ -1,0 +1,103 @@
+"""Real servers for the tests of all packages."""
+
+import json
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass
+class Server:
+    """One model as a process of its own."""
+
+    model: str
+    port: int
+    process: subprocess.Popen[str]
+    clients: list[socket.socket] = field(default_factory=list)
+
+    def connect(self, timeout_s: float = 10.0) -> socket.socket:
+        """Return a new connection; its calls fail after `timeout_s` rather than hang the tests."""
+        client = socket.create_connection(("127.0.0.1", self.port), timeout_s)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.clients.append(client)
+        return client
+
+    def usage(self) -> psutil.Process:
+        return psutil.Process(self.process.pid)
+
+    def cpu_s(self) -> float:
+        times = self.usage().cpu_times()
+        return float(times.user + times.system)
+
+    def ask_to_stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout_s: float = 10.0) -> int:
+        return self.process.wait(timeout_s)
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever the test did."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+        for client in self.clients:
+            client.close()
+
+
+StartServer = Callable[..., Server]
+
+
+def launch(model: str, *flags: str, descriptors: int | None = None) -> Server:
+    """Start `python -m servers MODEL`; `descriptors` limits how many it may open."""
+
+    def limit() -> None:
+        if descriptors is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "servers", model, "--spin-rounds-per-us", "10", *flags],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=limit,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        pytest.fail(f"{model} did not start: {process.communicate()[1]}")
+    return Server(model, json.loads(line)["port"], process)
+
+
+def _launcher() -> Iterator[StartServer]:
+    servers: list[Server] = []
+
+    def start(model: str, *flags: str, descriptors: int | None = None) -> Server:
+        servers.append(launch(model, *flags, descriptors=descriptors))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.end()
+
+
+@pytest.fixture
+def start_server() -> Iterator[StartServer]:
+    """A function that starts a model; all it started end with the test."""
+    yield from _launcher()
+
+
+@pytest.fixture(scope="module")
+def start_shared_server() -> Iterator[StartServer]:
+    """The same, for servers that the tests of a module share."""
+    yield from _launcher()

@@ -1,0 +1,77 @@
+"""How each model waits is what it is: which waits overlap, and who goes first."""
+
+import itertools
+import socket
+import time
+
+import pytest
+
+from servers.models import Model
+from tests.conftest import Server, StartServer
+from tests.servers.wire import get, read_to_end
+
+
+def seconds_for(server: Server, path: str, count: int) -> float:
+    """Send one request on each of `count` connections; return the time to the last reply."""
+    clients = [server.connect() for _ in range(count)]
+    start_s = time.monotonic()
+    for client in clients:
+        client.sendall(get(path, "Connection: close"))
+    for client in clients:
+        with client:
+            assert read_to_end(client).startswith(b"HTTP/1.1 200 OK")
+    return time.monotonic() - start_s
+
+
+def test_delays_overlap_unless_one_is_served_at_a_time(server: Server, model: Model) -> None:
+    """Five delays of 0.2 s: 1 s one after another, 0.2 s together."""
+    elapsed_s = seconds_for(server, "/delay=200ms", 5)
+    assert (elapsed_s >= 1.0) if model.serves_one_at_a_time else (0.2 <= elapsed_s < 0.9)
+
+
+def test_blocking_calls_overlap_only_in_threads(server: Server, model: Model) -> None:
+    """In an event loop a call that blocks its thread blocks everybody: 4 x 0.2 s."""
+    elapsed_s = seconds_for(server, "/block=200ms", 4)
+    overlap = model.name == "threaded"
+    assert (0.2 <= elapsed_s < 0.75) if overlap else (elapsed_s >= 0.8)
+
+
+@pytest.mark.parametrize("units", [1, 2])
+def test_holds_share_the_units_of_the_server(
+    model: Model, start_server: StartServer, units: int
+) -> None:
+    """Four holds of 0.2 s: 0.8 s with one unit, 0.4 s with two, unless served one at a time."""
+    server = start_server(model.name, "--units", str(units))
+    elapsed_s = seconds_for(server, "/hold=200ms", 4)
+    assert elapsed_s >= (0.8 if model.serves_one_at_a_time else 0.8 / units)
+    if units == 2 and not model.serves_one_at_a_time:
+        assert elapsed_s < 0.75
+
+
+def test_units_are_given_in_order_of_arrival(model: Model, start_server: StartServer) -> None:
+    """Ten holds of 20 ms arrive 5 ms apart, while the first is held for 0.2 s."""
+    server = start_server(model.name, "--units", "1")
+    clients: list[socket.socket] = []
+    for path in ["/hold=200ms", *["/hold=20ms"] * 10]:
+        clients.append(server.connect())
+        clients[-1].sendall(get(path, "Connection: close"))
+        time.sleep(0.005)
+    done_s = []
+    for client in clients:
+        with client:
+            read_to_end(client)
+            done_s.append(time.monotonic())
+    # Each reply is there only when its turn came: reading in order, none is late by two turns.
+    gaps_s = [later - earlier for earlier, later in itertools.pairwise(done_s)]
+    assert all(gap_s > 0.01 for gap_s in gaps_s)
+
+
+def test_spin_computes_for_the_rounds_that_were_calibrated(
+    model: Model, start_server: StartServer
+) -> None:
+    """At 10 rounds per microsecond 100 ms are a million rounds: ten times those of 10 ms."""
+    server = start_server(model.name)
+    before_s = server.cpu_s()
+    seconds_for(server, "/spin=100ms", 1)
+    long_s = server.cpu_s() - before_s
+    assert long_s >= 0.02
