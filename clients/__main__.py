@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from clients.engine import Engine, Load
+from clients.engine import Engine
 from clients.errors import LoadError
+from clients.load import Load
 from clients.measurement import measurement
 from clients.request import build_request
 
@@ -98,8 +99,9 @@ def _single(options: argparse.Namespace) -> int:
 
 
 def _load_of(options: argparse.Namespace) -> Load:
-    if options.duration <= 0:
-        raise LoadError("the duration must be more than nothing")
+    for name in ("duration", "timeout", "connect_timeout"):
+        if getattr(options, name) <= 0:
+            raise LoadError(f"--{name.replace('_', '-')} must be more than nothing")
     return Load(
         request=build_request(options.url, keep_alive=not options.close, method=options.method),
         connections=options.connections,

@@ -6,7 +6,7 @@ The keys of the result are those of `crossover load --json` and of a trials line
 from array import array
 from typing import Any
 
-from clients.engine import Load, Raw
+from clients.load import Load, Raw
 from clients.sample import Durations, encode_histogram
 from clients.verdict import Figures, invalid_reasons, jain_index, little_ratio
 

@@ -34,7 +34,7 @@ async def _serve(listener: socket.socket, service: Service) -> None:
         connection = service.connection()
         with watch.over(writer, connection, writer.transport.get_write_buffer_size):
             if service.stop.requested:
-                end_input(writer.get_extra_info("socket").fileno())
+                end_input(writer.get_extra_info("socket"))
             with suppress(OSError):  # the client reset the connection, or was too slow
                 await _serve_client(reader, writer, connection, units)
                 if connection.unread:
@@ -44,13 +44,16 @@ async def _serve(listener: socket.socket, service: Service) -> None:
                 await writer.wait_closed()
 
     stopping = asyncio.Event()
-    server = await asyncio.start_server(run, sock=listener, backlog=BACKLOG, limit=RECEIVE_BYTES)
+    server = await asyncio.start_server(run, sock=listener, limit=RECEIVE_BYTES)
+    listener.listen(BACKLOG)  # not above: there it is also how many asyncio accepts in one turn
     service.stop.on_request(lambda: loop.call_soon_threadsafe(stopping.set))
     reaper = loop.create_task(_reap(watch))
     await stopping.wait()
+    loop.remove_reader(listener)  # asyncio loses what it accepts in the very turn of close()
+    await asyncio.sleep(0)
     server.close()
     for writer in watch:
-        end_input(writer.get_extra_info("socket").fileno())
+        end_input(writer.get_extra_info("socket"))
     await asyncio.gather(*asyncio.all_tasks() - {reaper, asyncio.current_task()})
 
 

@@ -47,7 +47,7 @@ async def _serve(listener: socket.socket, service: Service) -> None:
         connection = service.connection()
         with watch.over(client, connection, lambda: client.unsent_bytes):
             if service.stop.requested:
-                end_input(stream.socket.fileno())
+                end_input(stream.socket)
             with client.scope, suppress(trio.BrokenResourceError):
                 await _serve_client(client, connection, units)
                 if connection.unread:
@@ -63,7 +63,7 @@ async def _serve(listener: socket.socket, service: Service) -> None:
             with accepting:
                 await trio.serve_listeners(run, [acceptor], handler_nursery=clients)
             for client in watch:
-                end_input(client.stream.socket.fileno())
+                end_input(client.stream.socket)
         background.cancel_scope.cancel()
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -20,10 +21,13 @@ ROOT = Path(__file__).parent.parent
 class Server:
     """One model as a process of its own."""
 
-    model: str
-    port: int
+    ready: dict[str, Any]
     process: subprocess.Popen[str]
     clients: list[socket.socket] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return int(self.ready["port"])
 
     def connect(self, timeout_s: float = 10.0) -> socket.socket:
         """Return a new connection; its calls fail after `timeout_s` rather than hang the tests."""
@@ -76,7 +80,7 @@ def launch(model: str, *flags: str, descriptors: int | None = None) -> Server:
     line = process.stdout.readline()
     if not line:
         pytest.fail(f"{model} did not start: {process.communicate()[1]}")
-    return Server(model, json.loads(line)["port"], process)
+    return Server(json.loads(line), process)
 
 
 def _launcher() -> Iterator[StartServer]:

@@ -15,7 +15,6 @@ from bench.errors import UserError
 app = typer.Typer(
     name="crossover",
     help="Should my Python service be async? Measure it on this machine.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -32,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 fine, 1 failed, 2 wrong use, 3 inconclusive."""
     command = get_command(app)
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments:
+        return _complain(arguments, "say which command: see crossover --help", 2)
     try:
         outcome = command.main(arguments, prog_name="crossover", standalone_mode=False)
     except UserError as error:
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         message = getattr(error, "format_message", None)
         if message is None:
             raise
-        return _complain(arguments, message() or "say which command: see crossover --help", 2)
+        return _complain(arguments, message(), 2)
     return outcome if isinstance(outcome, int) else 0
 
 

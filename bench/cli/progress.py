@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from bench.measure.plan import Cell, cells_of
+from bench.measure.plan import Cell, cells_by_point
 from bench.measure.profile import Profile
 
 
@@ -22,7 +22,7 @@ class Progress:
     def __init__(self, profile: Profile, notices: Sequence[str]) -> None:
         self.console = Console(stderr=True, highlight=False)
         self.moving = self.console.is_terminal
-        self.cells = sum(len(cells) for grid in profile.grids for cells in cells_of(grid))
+        self.cells = sum(map(len, cells_by_point(profile)))
         self.profile = profile
         self.began_s = time.monotonic()
         self.bar = Bar(

@@ -16,6 +16,7 @@ from bench.measure.generator import Generator
 
 WARMING_S = 0.3
 DRAIN_S = 2.0
+WINDOW_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def _slice(generator: Generator, port: int, workload: Workload, window_s: float)
             "url": f"http://{HOST}:{port}{workload.path}",
             "connections": workload.connections,
             "window_s": window_s,
+            "window_limit_s": window_s + WINDOW_LIMIT_S,
             "completions_wanted": workload.completions_per_connection * workload.connections,
             "drain_s": DRAIN_S,
         }

@@ -3,6 +3,7 @@
 import http.client
 import shlex
 import socket
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from bench.errors import UserError
@@ -10,6 +11,8 @@ from bench.measure.process import Process
 
 HOST = "127.0.0.1"
 PROBE_TIMEOUT_S = 5.0
+# How long a server may answer with errors while it starts.
+FAILING_S = 1.0
 
 
 def command_words(text: str, where: str) -> list[str]:
@@ -50,16 +53,32 @@ def free_port() -> int:
 
 
 def answers(port: int, path: str = "/") -> Callable[[], bool]:
-    """A probe: does an HTTP server at the port answer `path` with success?"""
+    """A probe: does an HTTP server at the port answer `path`?
+
+    With success, or with nothing but failures for a while: then it is up, and measuring shows what
+    is wrong with it.
+    """
+    failing_since_s: float | None = None
 
     def probe() -> bool:
-        connection = http.client.HTTPConnection(HOST, port, timeout=PROBE_TIMEOUT_S)
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().status < http.client.BAD_REQUEST
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        nonlocal failing_since_s
+        status = _status(port, path)
+        if status is None or status < http.client.BAD_REQUEST:
+            failing_since_s = None
+            return status is not None
+        now_s = time.monotonic()
+        failing_since_s = failing_since_s or now_s
+        return now_s - failing_since_s >= FAILING_S
 
     return probe
+
+
+def _status(port: int, path: str) -> int | None:
+    connection = http.client.HTTPConnection(HOST, port, timeout=PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()

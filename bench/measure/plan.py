@@ -46,21 +46,28 @@ def work_of(delay_s: float) -> str:
     return f"/delay={microseconds // 1000}ms"
 
 
-def cells_of(grid: Grid) -> list[list[Cell]]:
-    """The cells of a grid, those of one point together."""
-    points = (
-        Point(work_of(delay_s), delay_s, grid.connection, count)
-        for delay_s in grid.delays_s
-        for count in grid.connections
-    )
-    return [[Cell(point, target) for target in grid.targets] for point in points]
+def cells_by_point(profile: Profile) -> list[list[Cell]]:
+    """The cells of a profile, those of one point together; what grids share is there once."""
+    targets: dict[Point, dict[str, None]] = {}
+    for grid in profile.grids:
+        for point in _points(grid):
+            targets.setdefault(point, {}).update(dict.fromkeys(grid.targets))
+    return [[Cell(point, name) for name in names] for point, names in targets.items()]
 
 
 def round_order(profile: Profile, round_index: int) -> list[Cell]:
     """All cells of the profile in the order of one round; the same seed gives the same order."""
     generator = random.Random(f"{profile.seed}/{round_index}")
-    points = [cells for grid in profile.grids for cells in cells_of(grid)]
+    points = cells_by_point(profile)
     generator.shuffle(points)
     for cells in points:
         generator.shuffle(cells)
     return [cell for cells in points for cell in cells]
+
+
+def _points(grid: Grid) -> list[Point]:
+    return [
+        Point(work_of(delay_s), delay_s, grid.connection, count)
+        for delay_s in grid.delays_s
+        for count in grid.connections
+    ]

@@ -93,13 +93,20 @@ def override(
         _known_models(only, models, "--models")
         grids = (_with_targets(grid, only, models) for grid in profile.grids)
         profile = replace(profile, grids=tuple(g for g in grids if g.targets))
+        if not profile.grids:
+            raise UserError(
+                f"--models {','.join(only)}: serves one connection at a time, and profile "
+                f'{profile.name} has no grid with connection = "close"'
+            )
     if delays:
-        delays_s = tuple(parse_delay_s(text, "--delay") for text in delays)
+        delays_s = tuple(dict.fromkeys(parse_delay_s(text, "--delay") for text in delays))
         profile = replace(
             profile, grids=tuple(replace(g, delays_s=delays_s) for g in profile.grids)
         )
     if connections:
-        counts = tuple(connection_count(text, "--connections") for text in connections)
+        counts = tuple(
+            dict.fromkeys(connection_count(text, "--connections") for text in connections)
+        )
         profile = replace(
             profile, grids=tuple(replace(g, connections=counts) for g in profile.grids)
         )

@@ -1,9 +1,10 @@
 """Reads a profile's TOML file and checks every key. Must not know what a profile is used for."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.errors import UserError
 from bench.measure.profile import Grid, Pair, Profile
@@ -18,6 +19,8 @@ from bench.measure.quantities import (
 PROFILES = Path(__file__).parent.parent / "profiles"
 CONNECTION_MODES = ("keep-alive", "close")
 
+Value = TypeVar("Value")
+
 _TOP_KEYS = {"title", "rounds_min", "rounds_max", "budget", "seed", "slice", "grid"}
 _GRID_KEYS = {"connection", "models", "delays", "connections", "pairs"}
 _SLICE_KEYS = {"window", "completions_per_connection", "completions_one_at_a_time"}
@@ -29,14 +32,16 @@ def load_profile(name: str) -> Profile:
     Raises UserError with the file, the key and what is wrong with it.
     """
     path = Path(name) if name.endswith(".toml") else PROFILES / f"{name}.toml"
-    if not path.is_file():
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.toml")))
         raise UserError(
             f"no profile {name!r}: the profiles are {known}, or give the path of a .toml file"
-        )
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{path}: cannot be read as TOML: {error}") from None
     return parse_profile(table, path.stem, str(path))
 
@@ -71,21 +76,21 @@ def _grid(table: Any, where: str) -> Grid:
         if key not in table:
             raise UserError(f"{where}: {key!r} is missing")
     if table["connection"] not in CONNECTION_MODES:
-        raise UserError(f"{where}: connection must be one of {', '.join(CONNECTION_MODES)}")
-    targets = tuple(_text(t, f"{where}: models") for t in _items(table, "models", where))
-    delays = _items(table, "delays", where)
-    counts = _items(table, "connections", where)
-    pairs = table.get("pairs", [])
+        raise UserError(
+            f"{where}: connection must be one of {', '.join(CONNECTION_MODES)}, "
+            f"not {table['connection']!r}"
+        )
+    targets = _values(table, "models", where, _text)
     return Grid(
         table["connection"],
         targets,
-        tuple(parse_delay_s(_text(d, f"{where}: delays"), f"{where}: delays") for d in delays),
-        tuple(whole(n, f"{where}: connections", 1, MOST_CONNECTIONS) for n in counts),
-        tuple(_pair(pair, targets, f"{where}: pairs") for pair in pairs),
+        _values(table, "delays", where, lambda d, at: parse_delay_s(_text(d, at), at)),
+        _values(table, "connections", where, lambda n, at: whole(n, at, 1, MOST_CONNECTIONS)),
+        _values(table, "pairs", where, partial(_pair, targets)) if table.get("pairs", []) != [] else (),
     )
 
 
-def _pair(value: Any, targets: Sequence[str], where: str) -> Pair:
+def _pair(targets: Sequence[str], value: Any, where: str) -> Pair:
     if not isinstance(value, list) or len(value) != 2 or value[0] == value[1]:
         raise UserError(f"{where}: a pair is two different models, not {value!r}")
     for name in value:
@@ -100,7 +105,8 @@ def _slice_options(table: Any, where: str) -> dict[str, Any]:
     _known_keys(table, _SLICE_KEYS, where)
     options: dict[str, Any] = {}
     if "window" in table:
-        options["window_s"] = parse_duration_s(_text(table["window"], where), f"{where} window")
+        window = _text(table["window"], f"{where} window")
+        options["window_s"] = parse_duration_s(window, f"{where} window")
     for key in ("completions_per_connection", "completions_one_at_a_time"):
         if key in table:
             options[key] = whole(table[key], f"{where} {key}", 1, 100_000)
@@ -113,13 +119,20 @@ def _known_keys(table: Mapping[str, Any], known: set[str], where: str) -> None:
             raise UserError(f"{where}: unknown key {key!r}; known are {', '.join(sorted(known))}")
 
 
-def _items(table: Mapping[str, Any], key: str, where: str) -> list[Any]:
-    value = table[key]
-    if not isinstance(value, list) or not value:
-        raise UserError(f"{where}: {key} must be a list with something in it")
-    if len({str(item) for item in value}) != len(value):
-        raise UserError(f"{where}: {key} names something twice")
-    return value
+def _values(
+    table: Mapping[str, Any], key: str, where: str, read: Callable[[Any, str], Value]
+) -> tuple[Value, ...]:
+    """The values of a list, each read by `read` from what stands there and where it stands."""
+    items = table[key]
+    if not isinstance(items, list) or not items:
+        raise UserError(f"{where}: {key} must be a list with something in it, not {items!r}")
+    values: dict[Value, Any] = {}
+    for item in items:
+        value = read(item, f"{where}: {key}")
+        if value in values:
+            raise UserError(f"{where}: {key} names {item!r} twice")
+        values[value] = item
+    return tuple(values)
 
 
 def _text(value: Any, where: str) -> str:
@@ -130,5 +143,8 @@ def _text(value: Any, where: str) -> str:
 
 def _checked_rounds(profile: Profile, where: str) -> Profile:
     if profile.rounds_max < profile.rounds_min:
-        raise UserError(f"{where}: rounds_max is less than rounds_min ({profile.rounds_min})")
+        raise UserError(
+            f"{where}: rounds_max ({profile.rounds_max}) is less than "
+            f"rounds_min ({profile.rounds_min})"
+        )
     return profile

@@ -3,26 +3,32 @@
 Every function takes `where` the text stands, for its message.
 """
 
+import math
 import re
 from typing import Any
 
 from bench.errors import UserError
 
+LONGEST_S = 86_400.0
 LONGEST_DELAY_S = 60.0
 MOST_CONNECTIONS = 50_000
+DIGITS = 9
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m)", re.ASCII)
 _UNIT_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
 def parse_duration_s(text: str, where: str) -> float:
-    """`0ms`, `250us`, `4m20s` in seconds. Raises UserError naming `where` it stands."""
+    """`0ms`, `250us`, `4m20s` in seconds, up to a day. UserError naming `where` it stands."""
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise UserError(
             f"{where}: {text!r} is not a duration; write it like 250us, 20ms, 5s, 4m20s"
         )
-    return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+    duration_s = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+    if duration_s > LONGEST_S:
+        raise UserError(f"{where}: {text} is longer than a day")
+    return duration_s
 
 
 def whole(value: Any, where: str, low: int, high: int) -> int:
@@ -34,14 +40,15 @@ def whole(value: Any, where: str, low: int, high: int) -> int:
 
 def connection_count(text: str, where: str) -> int:
     """A number of connections as typed. Raises UserError."""
-    return whole(
-        int(text) if text.isascii() and text.isdigit() else text, where, 1, MOST_CONNECTIONS
-    )
+    is_number = text.isascii() and text.isdigit() and len(text) <= DIGITS
+    return whole(int(text) if is_number else text, where, 1, MOST_CONNECTIONS)
 
 
 def parse_delay_s(text: str, where: str) -> float:
-    """A delay that the servers accept, in seconds. Raises UserError."""
+    """A delay that the servers accept, in seconds: whole microseconds. Raises UserError."""
     delay_s = parse_duration_s(text, where)
+    if not math.isclose(delay_s * 1e6, round(delay_s * 1e6), abs_tol=1e-6):
+        raise UserError(f"{where}: {text} is not a whole number of microseconds")
     if delay_s > LONGEST_DELAY_S:
         raise UserError(f"{where}: {text} is longer than the servers allow, {LONGEST_DELAY_S:g} s")
     return delay_s

@@ -4,17 +4,15 @@ The harness itself does nothing while a slice is measured: it sleeps on the gene
 Progress is told through a `Watcher`, between slices only.
 """
 
-import contextlib
-import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import FrameType
 from typing import Any, Protocol
 
 from bench.measure.cores import CoreChoice
 from bench.measure.generator import Generator
+from bench.measure.interrupts import InterruptedRunError, ignore_signals, interruptible
 from bench.measure.machine import steal_s
 from bench.measure.plan import Cell, round_order
 from bench.measure.process import TargetError
@@ -24,10 +22,6 @@ from bench.measure.targets import Fleet, Target
 from bench.store import RunWriter
 
 WARMING = {"connections": 4, "window_s": 0.05, "completions_wanted": 200, "window_limit_s": 2.0}
-
-
-class InterruptedRunError(Exception):
-    """The user or the system asked the run to end; what is measured is saved."""
 
 
 class Watcher(Protocol):
@@ -69,9 +63,10 @@ def run(
     """
     runner = Runner(profile, targets, cores, writer, watcher)
     state = "interrupted"
-    with _signals_interrupt():
+    with interruptible():
         try:
             runner.measure()
+            ignore_signals()
             state = "complete"
         except InterruptedRunError:
             watcher.notice("interrupted: ending the servers, keeping what is measured")
@@ -104,6 +99,7 @@ class Runner:
         self.writer = writer
         self.watcher = watcher
         self.generator: Generator | None = None
+        self.lost: dict[str, str] = {}  # what did not start this round, and why
         self.rounds_done = 0
         self.order = 0
         self.clock = Clock(time.monotonic(), profile.budget_s)
@@ -134,11 +130,10 @@ class Runner:
         """Fresh processes of everything, then every cell once."""
         self.watcher.round_begins(index)
         self._stop_generator()
-        for name, why in self.fleet.start_all().items():
+        self.lost = self.fleet.start_all()
+        for why in self.lost.values():
             self.watcher.notice(why)
-            self.fleet.drop(name)
-        for name in self.targets:
-            self._warm(name)
+        self._warm_all()
         cells = round_order(self.profile, index)
         for done, cell in enumerate(cells):
             trial = self._slice(cell, {"round": index, "order": self.order})
@@ -148,6 +143,8 @@ class Runner:
 
     def _slice(self, cell: Cell, place: dict[str, Any]) -> dict[str, Any]:
         place["t_s"] = round(self.clock.elapsed_s(), 3)
+        if cell.target in self.lost:
+            return failed_trial(cell, self.lost[cell.target], place)
         try:
             return self._measured(cell, place)
         except TargetError as error:
@@ -179,11 +176,24 @@ class Runner:
         return trial
 
     def _warmed_address(self, name: str) -> Any:
+        """Where a target listens; one that is gone is started afresh, if that works."""
         known = self.fleet.is_alive(name)
-        ready = self.fleet.address(name)
+        try:
+            ready = self.fleet.address(name)
+        except TargetError as error:
+            self.lost[name] = str(error)
+            raise
         if not known:
             self._warm(name)
         return ready
+
+    def _warm_all(self) -> None:
+        for name in self.targets:
+            try:
+                self._warm(name)
+            except TargetError as error:
+                self.watcher.notice(str(error))
+                self.fleet.drop(name)
 
     def _warm(self, name: str) -> None:
         """Send a fresh process some requests that count for nothing."""
@@ -206,8 +216,14 @@ class Runner:
             raise
 
     def _release(self) -> None:
-        if self.generator is not None:
+        """Close the last slice's connections; a generator that cannot is ended, which does."""
+        if self.generator is None:
+            return
+        try:
             self.generator.release()
+        except TargetError as error:
+            self.watcher.notice(str(error))
+            self._stop_generator()
 
     def _stop_generator(self) -> None:
         generator, self.generator = self.generator, None
@@ -233,21 +249,3 @@ def _ratio_since(
     if before_s is None or after_s is None:
         return None
     return (after_s - before_s) / ((time.monotonic() - began_s) * cores)
-
-
-@contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """Turn the first SIGINT, SIGTERM or SIGHUP into InterruptedRunError; ignore further ones."""
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        for name in names:
-            signal.signal(name, signal.SIG_IGN)
-        raise InterruptedRunError(signal.Signals(signum).name)
-
-    previous = {name: signal.signal(name, interrupt) for name in names}
-    try:
-        yield
-    finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)

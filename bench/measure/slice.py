@@ -67,7 +67,7 @@ def order_for(
         "keep_alive": point.connection == "keep-alive",
         "delay_s": point.delay_s,
         "window_s": profile.window_s,
-        "window_limit_s": WINDOW_LIMIT_S + 20 * point.delay_s,
+        "window_limit_s": profile.window_s + WINDOW_LIMIT_S + 20 * point.delay_s,
         "warmup_limit_s": drain_s(point.delay_s) if one_at_a_time else WARMUP_LIMIT_S,
         "completions_wanted": wanted,
         "serves_one_at_a_time": one_at_a_time,

@@ -87,11 +87,12 @@ class Fleet:
     def start_all(self) -> dict[str, str]:
         """Start a fresh process of every target; why each that failed did not come up."""
         self.kill_all()
-        launched = {name: self._launch(target) for name, target in self.targets.items()}
+        for name in self.targets:
+            self._launch(name)
         failures: dict[str, str] = {}
-        for name, process in launched.items():
+        for name in self.targets:
             try:
-                self._admit(name, process)
+                self._admit(name)
             except TargetError as error:
                 failures[name] = str(error)
         return failures
@@ -101,7 +102,8 @@ class Fleet:
         process = self._alive.get(name)
         if process is None or not process.alive:
             self.drop(name)
-            self._admit(name, self._launch(self.targets[name]))
+            self._launch(name)
+            self._admit(name)
             process = self._alive[name]
         assert process.ready is not None
         return process.ready
@@ -125,12 +127,12 @@ class Fleet:
         for name in list(self._alive):
             self.drop(name)
 
-    def _launch(self, target: Target) -> Process:
-        return Process(target.name, target.command, cores=self.cores)
+    def _launch(self, name: str) -> None:
+        self._alive[name] = Process(name, self.targets[name].command, cores=self.cores)
 
-    def _admit(self, name: str, process: Process) -> None:
+    def _admit(self, name: str) -> None:
         """Wait until it is ready and answers `/` as the others do. Raises TargetError."""
-        self._alive[name] = process
+        process = self._alive[name]
         try:
             ready = process.wait_ready()
             body = _reply_body(ready, process)

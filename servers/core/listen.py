@@ -5,10 +5,10 @@ cost nothing per connection. Knows nothing of HTTP or of models.
 """
 
 import errno
-import os
 import socket
 import struct
-from typing import Final
+from contextlib import suppress
+from typing import Final, Protocol
 
 from servers.core.limits import Limits
 
@@ -48,16 +48,25 @@ def set_receive_limit(sock: socket.socket, seconds: float) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
 
 
-def end_input(descriptor: int) -> None:
+class HasFileno(Protocol):
+    """What a library calls a socket."""
+
+    def fileno(self) -> int:
+        """Return its descriptor, or -1 once it is closed."""
+
+
+def end_input(client: HasFileno | None) -> None:
     """Take no more from a client: what has arrived is still read, then comes an end of file.
 
-    For any model, and from any thread: a read that waits for the client ends at once.
+    For any model, and from any thread: a read that waits for the client ends at once. Does
+    nothing for a client that has gone, which a library may show as None.
     """
-    try:
-        with socket.socket(fileno=os.dup(descriptor)) as sock:
+    with suppress(OSError, ValueError):
+        sock = socket.socket(fileno=client.fileno() if client else -1)
+        try:
             sock.shutdown(socket.SHUT_RD)
-    except OSError:
-        pass  # the client has gone already
+        finally:
+            sock.detach()  # it is the driver's to close
 
 
 def _timeval(seconds: float) -> bytes:

@@ -42,7 +42,7 @@ class Clients:
                 continue  # otherwise: this client has gone, none has come for a while, or the end
             self._open.add(client)
             if self._stop.requested:
-                end_input(client.fileno())
+                end_input(client)
             yield client
 
     def close(self, client: socket.socket) -> None:
@@ -54,7 +54,7 @@ class Clients:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes a blocked accept
         for client in self._open.copy():
-            end_input(client.fileno())
+            end_input(client)
 
 
 def chunks(client: socket.socket, connection: Connection, limits: Limits) -> Iterator[bytes]:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from clients.engine import Engine, Load, Raw
+from clients.engine import Engine
+from clients.load import Load, Raw
 from clients.request import build_request
 from tests.clients.scripted import Script, ScriptedServer
 

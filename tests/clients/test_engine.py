@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from clients.engine import Engine, Load
+from clients.engine import Engine
 from clients.errors import LoadError
+from clients.load import Load
 from clients.measurement import measurement
 from clients.request import build_request
 from tests.clients.scripted import OK, Script, ScriptedServer, Turn, answer
@@ -221,10 +222,18 @@ def test_the_warm_up_ends_even_when_first_replies_are_wrong() -> None:
     """A connection counts as served with its first correct reply, whatever came before."""
 
     def wrong_at_first(turn: Turn) -> None:
-        turn.send(OK.replace(b"200", b"500") if turn.nth_on_connection == 1 else OK)
+        wrong = turn.nth_on_connection == 1 and turn.connection > 1
+        turn.send(OK.replace(b"200", b"500") if wrong else OK)
 
-    raw, _ = run(wrong_at_first)
-    assert raw.errors["status"] == 4
+    raw, _ = run(wrong_at_first, connections=4)
+    assert seen(raw) == {"status": 3}
+    assert raw.warmup_ns < 30_000_000_000
+
+
+def test_the_warm_up_ends_when_as_many_requests_failed_as_there_are_connections() -> None:
+    """So that nobody waits 30 s to hear that the server knows no such page."""
+    raw, _ = run(lambda turn: turn.send(OK.replace(b"200", b"404")), window_limit_s=0.1)
+    assert raw.errors["status"] >= 4
     assert raw.warmup_ns < 30_000_000_000
 
 
@@ -377,7 +386,7 @@ def test_garbage_collection_is_off_while_measuring_and_then_as_it_was(enabled: b
 
 
 def test_a_host_that_cannot_be_found_is_one_clear_line() -> None:
-    for host in ("name.invalid", "a..b", "x" * 64):
+    for host in ("[fe80::1%no-such-link]", "a..b", "x" * 64):
         with pytest.raises(LoadError, match="cannot find the host") as caught:
             Engine(Load(build_request(f"http://{host}/"), connections=1))
         assert "\n" not in str(caught.value)

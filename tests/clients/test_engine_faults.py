@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from clients.engine import Engine, Load, Raw
+from clients.engine import Engine
+from clients.load import Load, Raw
 from clients.request import build_request
 from tests.clients.scripted import OK, ScriptedServer, Turn
 from tests.clients.slices import completions, load_for, run, seen

@@ -15,9 +15,13 @@ from clients.sample import decode_histogram
 from tests.clients.scripted import OK, ScriptedServer, Turn
 
 COMMAND = [sys.executable, "-m", "clients"]
-FIGURES = set(
-    ["requests", "completions", "errors", "warmup_s", "duration_s", "throughput_rps", "offered_rps", "sent_rps", "response_time_ms", "service_time_ms", "lateness_ms", "latency_at_least", "in_flight_mean", "little_ratio", "bound_ratio", "fairness_jain", "connections_unserved", "client_cpu_us_per_request", "client_cpu_utilisation", "censored", "owed", "valid", "invalid_reasons"]
-)
+FIGURES = {
+    "requests", "completions", "errors", "warmup_s", "duration_s", "throughput_rps",
+    "offered_rps", "sent_rps", "response_time_ms", "service_time_ms", "lateness_ms",
+    "latency_at_least", "in_flight_mean", "little_ratio", "bound_ratio", "fairness_jain",
+    "connections_unserved", "client_cpu_us_per_request", "client_cpu_utilisation", "censored",
+    "owed", "valid", "invalid_reasons",
+}  # fmt: skip
 
 
 def patient(turn: Turn) -> None:
@@ -58,7 +62,7 @@ def test_a_valid_measurement_is_one_json_object_and_exit_code_0(server: Scripted
 
 def test_a_measurement_that_cannot_be_believed_is_exit_code_3() -> None:
     with ScriptedServer(lambda turn: turn.send(OK.replace(b"200", b"404"))) as wrong:
-        result = load(wrong.url, "-d", "50ms", "--json", "--close", "--method", "HEAD")
+        result = load(wrong.url, "-d", "50ms", "--json")
     figures = json.loads(result.stdout)
     assert (result.returncode, figures["valid"]) == (3, False)
     assert figures["invalid_reasons"][0] == "no request completed in the measured window"
@@ -93,15 +97,15 @@ BAD_USE = {
     "too many connections": ["-c", "1000001", "http://h/"],
     "a duration without unit": ["-d", "10", "http://h/"],
     "a duration below nothing": ["-d", "-1s", "http://h/"],
-    "a duration of nothing": ["-d", "0s", "http://h/"],
+    "a duration of nothing": ["-d", "0s", "http://127.0.0.1/"],
     "a duration beyond a day": ["-d", "1500m", "http://h/"],
     "a duration beyond floats": ["-d", "9" * 400 + "s", "http://h/"],
     "a timeout in words": ["--timeout", "soon", "http://h/"],
-    "a timeout of nothing": ["--timeout", "0s", "http://h/"],
-    "a connect timeout of nothing": ["--connect-timeout", "0s", "http://h/"],
+    "a timeout of nothing": ["--timeout", "0s", "http://127.0.0.1/"],
+    "a connect timeout of nothing": ["--connect-timeout", "0s", "http://127.0.0.1/"],
     "an unknown method": ["--method", "BREW", "http://h/"],
     "two URLs": ["http://h/", "http://i/"],
-    "a host that does not exist": ["http://name.invalid/"],
+    "a host that cannot exist": ["http://a..b/"],
 }
 
 
@@ -109,13 +113,10 @@ BAD_USE = {
 def test_wrong_use_is_one_line_and_exit_code_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    try:
-        code = main(arguments)
-    except SystemExit as ended:  # argparse's way
-        assert isinstance(ended.code, int)
-        code = ended.code
+    with pytest.raises(SystemExit) as ended:  # argparse exits, the rest returns
+        sys.exit(main(arguments))
     printed = capsys.readouterr()
-    assert (code, printed.out) == (2, "")
+    assert (ended.value.code, printed.out) == (2, "")
     assert printed.err.startswith("crossover load: ")
     assert printed.err.count("\n") == 1
 
@@ -198,12 +199,13 @@ def test_a_batch_measures_the_processes_that_it_is_told_to_watch(
     order = {"url": server.url, "connections": 1, "watched_pids": [os.getpid()]}
     figures = ask(batch, order)
     assert figures["server_cpu_us_per_request"] > 0
-    assert 0 < figures["server_cpu_utilisation"] < os.cpu_count() * 1.1
+    assert figures["server_cpu_utilisation"] > 0
 
 
 def test_a_batch_checks_bodies(batch: subprocess.Popen[str], server: ScriptedServer) -> None:
-    assert ask(batch, {"url": server.url, "connections": 1, "body": "ok"})["errors"]["body"] == 0
-    assert ask(batch, {"url": server.url, "connections": 1, "body": "no"})["errors"]["body"] > 0
+    order = {"url": server.url, "connections": 1, "window_limit_s": 0.3}
+    assert ask(batch, {**order, "body": "ok"})["errors"]["body"] == 0
+    assert ask(batch, {**order, "body": "no"})["errors"]["body"] > 0
 
 
 def test_connections_of_a_batch_stay_open_until_they_are_released(

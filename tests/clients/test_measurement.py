@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from clients.cpu_clock import cpu_ns
-from clients.engine import Load, Raw
+from clients.load import Load, Raw
 from clients.measurement import measurement
 from clients.request import build_request
 from clients.sample import decode_histogram

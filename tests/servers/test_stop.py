@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -52,6 +53,33 @@ def test_stop_right_after_the_ready_line(
 ) -> None:
     server = start_server(model.name)
     server.process.send_signal(number)
+    assert server.wait() == 0
+    assert server.process.stderr is not None
+    assert server.process.stderr.read() == ""
+
+
+def test_stop_amid_clients_that_come_and_go(model: Model, start_server: StartServer) -> None:
+    """Connections that are just beginning or ending are not forgotten until the last reply."""
+    server = start_server(model.name)
+    busy = None if model.serves_one_at_a_time else begin(server, "/delay=1s")
+    replies: list[bytes] = []
+
+    def come_and_go() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                with server.connect() as client:
+                    client.sendall(get("/", "Connection: close"))
+                    replies.append(read_to_end(client))
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    while len(replies) < 100:
+        time.sleep(0.001)
+    server.ask_to_stop()
+    for thread in threads:
+        thread.join()
+    assert busy is None or server.process.poll() is None  # it still works on the busy one
     assert server.wait() == 0
     assert server.process.stderr is not None
     assert server.process.stderr.read() == ""

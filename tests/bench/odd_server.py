@@ -1,0 +1,89 @@
+"""A small real server that misbehaves on request, for tests of the harness.
+
+It answers `/` and `/delay=Nms` on kept-alive connections; it says when it is ready, as the models
+do. Standard library only, and run by path, so that it starts quickly.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+COMMAND = (sys.executable, "-I", __file__)
+
+
+class Handler(socketserver.StreamRequestHandler):
+    """A thread per connection."""
+
+    disable_nagle_algorithm = True
+    server: "Server"
+
+    def handle(self) -> None:
+        for path in self.requests():
+            self.server.note(path)
+            if path.startswith("/delay="):
+                time.sleep(float(path.removeprefix("/delay=").removesuffix("ms")) / 1000)
+            self.wfile.write(self.server.reply_to(path))
+
+    def requests(self) -> Iterator[str]:
+        try:
+            while line := self.rfile.readline():
+                while self.rfile.readline().strip():
+                    pass
+                yield line.split()[1].decode()
+        except ConnectionError:
+            return
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """Counts the requests and kills itself when it is told to."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        super().__init__(("127.0.0.1", options.port), Handler)
+        body = options.body.encode()
+        self.reply, self.work_reply = (
+            f"HTTP/1.1 {status} Odd\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+            for status in (options.status, options.work_status or options.status)
+        )
+        self.dies_on, self.dies_after = options.dies_on, options.dies_after
+        self.seen = 0
+        self.lock = threading.Lock()
+
+    def reply_to(self, path: str) -> bytes:
+        return self.reply if path == "/" else self.work_reply
+
+    def note(self, path: str) -> None:
+        if path != self.dies_on:
+            return
+        with self.lock:
+            self.seen += 1
+            if self.seen >= self.dies_after:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--status", type=int, default=200)
+    parser.add_argument("--work-status", type=int, help="for all but /")
+    parser.add_argument("--body", default="odd")
+    parser.add_argument("--dies-on", help="a path")
+    parser.add_argument("--dies-after", type=int, default=20, help="that many requests for it")
+    with Server(parser.parse_args()) as server:
+        host, port = server.server_address[:2]
+        ready = {"ready": True, "host": host, "port": port, "pid": os.getpid(), "model": "odd"}
+        print(json.dumps(ready), flush=True)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

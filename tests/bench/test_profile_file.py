@@ -1,0 +1,190 @@
+"""Profile files: the shipped ones hold what they promise, and a bad one is named with its key."""
+
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from harness import TINY_TOML
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.errors import UserError
+from bench.measure.profile import Profile
+from bench.measure.profile_file import PROFILES, load_profile, parse_profile
+
+QUICK_DELAYS_S = (0.0, 0.005, 0.05)
+QUICK_CONNECTIONS = (1, 16, 128, 1024)
+
+
+def parse(text: str) -> Profile:
+    return parse_profile(tomllib.loads(text), "p", "p.toml")
+
+
+def test_quick_is_the_grid_that_is_promised() -> None:
+    """3 delays by 4 connection counts: 4 models keep-alive, 3 close; at least six rounds."""
+    quick = load_profile("quick")
+    keep, close = quick.grids
+    assert (keep.connection, close.connection) == ("keep-alive", "close")
+    assert set(keep.targets) == {"threaded", "asyncio", "uvloop", "trio"}
+    assert set(close.targets) == {"blocking", "threaded", "uvloop"}
+    for grid in quick.grids:
+        assert (grid.delays_s, grid.connections) == (QUICK_DELAYS_S, QUICK_CONNECTIONS)
+    assert keep.pairs[0] == ("uvloop", "threaded")
+    assert {frozenset(pair) for pair in close.pairs} >= {
+        frozenset({"blocking", "threaded"}),
+        frozenset({"blocking", "uvloop"}),
+    }
+    assert quick.rounds_min == 6
+    assert quick.budget_s < 5 * 60
+
+
+def test_aa_measures_uvloop_against_itself_on_the_same_grid_and_budget() -> None:
+    aa, quick = load_profile("aa"), load_profile("quick")
+    assert aa.targets == ("uvloop", "uvloop#2")
+    for mine, theirs in zip(aa.grids, quick.grids, strict=True):
+        assert mine.pairs == (("uvloop", "uvloop#2"),)
+        assert mine.connection == theirs.connection
+        assert (mine.delays_s, mine.connections) == (theirs.delays_s, theirs.connections)
+    assert (aa.budget_s, aa.rounds_min) == (quick.budget_s, quick.rounds_min)
+
+
+def test_smoke_uses_every_model_within_its_time() -> None:
+    smoke = load_profile("smoke")
+    assert set(smoke.targets) == {"blocking", "threaded", "asyncio", "uvloop", "trio"}
+    assert smoke.budget_s < 40
+
+
+@pytest.mark.parametrize("path", sorted(PROFILES.glob("*.toml")), ids=lambda path: path.stem)
+def test_no_shipped_profile_keeps_alive_what_serves_one_at_a_time(path: Path) -> None:
+    for grid in load_profile(path.stem).grids:
+        assert grid.connection == "close" or "blocking" not in grid.targets
+
+
+def test_a_file_of_ones_own_is_read_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(TINY_TOML)
+    profile = load_profile(str(path))
+    assert (profile.name, profile.title) == ("mine", "Tiny")
+    assert (profile.window_s, profile.completions_per_connection) == (0.05, 3)
+    assert (profile.rounds_min, profile.rounds_max, profile.budget_s) == (1, 1, 60.0)
+    assert profile.grids[0].pairs == (("uvloop", "threaded"),)
+
+
+@pytest.mark.parametrize("name", ["nope", "nope.toml", "/no/such/folder/p.toml", ""])
+def test_a_profile_that_is_not_there_names_those_that_are(name: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_profile(name)
+    assert f"no profile {name!r}: the profiles are aa, quick, smoke, or give" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"title = ", "cannot be read as TOML: Invalid value"),
+        (b"title = '\xff'", "cannot be read as TOML: 'utf-8' codec"),
+        (b"a = 1\na = 2", "cannot be read as TOML: Cannot overwrite a value"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "p.toml"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        load_profile(str(path))
+    assert f"{path}: {message}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_and_a_name_that_is_too_long_are_told_as_what_they_are(tmp_path: Path) -> None:
+    folder = tmp_path / "p.toml"
+    folder.mkdir()
+    with pytest.raises(UserError, match=r"p\.toml: cannot be read: Is a directory"):
+        load_profile(str(folder))
+    with pytest.raises(UserError, match="cannot be read: File name too long"):
+        load_profile("p" * 300)
+
+
+GRID = '[[grid]]\nconnection="close"\nmodels=["a","b"]\ndelays=["0ms"]\nconnections=[1]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "p.toml: needs at least one [[grid]]"),
+        ("grid = []", "p.toml: needs at least one [[grid]]"),
+        ("[grid]", "p.toml: needs at least one [[grid]]"),
+        ("grid = [1]", "p.toml: grid 1: must be a [[grid]] table"),
+        (f"budgt = '5s'\n{GRID}", "p.toml: unknown key 'budgt'; known are budget, grid, "),
+        (f"title = 3\n{GRID}", "p.toml: title: must be text, not 3"),
+        (f"title = ''\n{GRID}", "p.toml: title: must be text, not ''"),
+        (f"seed = -1\n{GRID}", "p.toml: seed: must be a whole number from 0 to 4294967296, not -1"),
+        (f"rounds_min = 0\n{GRID}", "p.toml: rounds_min: must be a whole number from 1 to 10000"),
+        (f"rounds_max = 'x'\n{GRID}", "p.toml: rounds_max: must be a whole number from 1 to 10000"),
+        (f"rounds_max = 5\n{GRID}", "p.toml: rounds_max (5) is less than rounds_min (6)"),
+        (f"rounds_min = 200\n{GRID}", "p.toml: rounds_max (100) is less than rounds_min (200)"),
+        (f"budget = 260\n{GRID}", "p.toml: budget: must be text, not 260"),
+        (f"budget = '4h'\n{GRID}", "p.toml: budget: '4h' is not a duration; write it like 250us"),
+        (f"budget = '0s'\n{GRID}", "p.toml: budget: must be more than nothing"),
+        (f"slice = 5\n{GRID}", "p.toml: [slice]: must be a table"),
+        (f"slice.windw = 5\n{GRID}", "p.toml: [slice]: unknown key 'windw'; known are completions"),
+        (f"slice.window = 5\n{GRID}", "p.toml: [slice] window: must be text, not 5"),
+        (f"slice.window = '5'\n{GRID}", "p.toml: [slice] window: '5' is not a duration"),
+        (
+            f"slice.completions_per_connection = 0\n{GRID}",
+            "p.toml: [slice] completions_per_connection: must be a whole number from 1 to 100000",
+        ),
+        (f"{GRID}{GRID}delay = 5", "p.toml: grid 2: unknown key 'delay'; known are connection"),
+        ('[[grid]]\nconnection="close"', "p.toml: grid 1: 'models' is missing"),
+        (
+            GRID.replace('"close"', '"open"'),
+            "p.toml: grid 1: connection must be one of keep-alive, close, not 'open'",
+        ),
+        (GRID.replace('"b"', "5"), "p.toml: grid 1: models: must be text, not 5"),
+        (GRID.replace('"b"', '"a"'), "p.toml: grid 1: models names 'a' twice"),
+        (GRID.replace('["a","b"]', '"a"'), "p.toml: grid 1: models must be a list with something"),
+        (GRID.replace('["a","b"]', "[]"), "p.toml: grid 1: models must be a list with something"),
+        (GRID.replace('["0ms"]', "[5]"), "p.toml: grid 1: delays: must be text, not 5"),
+        (GRID.replace('"0ms"', '"5"'), "p.toml: grid 1: delays: '5' is not a duration"),
+        (GRID.replace('"0ms"', '"61s"'), "p.toml: grid 1: delays: 61s is longer than the servers"),
+        (
+            GRID.replace('"0ms"', '"5ms", "5000us"'),
+            "p.toml: grid 1: delays names '5000us' twice",
+        ),
+        (
+            GRID.replace("[1]", "[0]"),
+            "p.toml: grid 1: connections: must be a whole number from 1 to 50000, not 0",
+        ),
+        (GRID.replace("[1]", "[1, 2, 1]"), "p.toml: grid 1: connections names 1 twice"),
+        (GRID.replace("[1]", "1"), "p.toml: grid 1: connections must be a list with something"),
+        (f"{GRID}pairs = 3", "p.toml: grid 1: pairs must be a list with something in it, not 3"),
+        (f"{GRID}pairs = 0", "p.toml: grid 1: pairs must be a list with something in it, not 0"),
+        (f"{GRID}pairs = ['ab']", "p.toml: grid 1: pairs: a pair is two different models, not"),
+        (f"{GRID}pairs = [['a']]", "p.toml: grid 1: pairs: a pair is two different models, not"),
+        (f"{GRID}pairs = [['a','a']]", "p.toml: grid 1: pairs: a pair is two different models"),
+        (f"{GRID}pairs = [['a','c']]", "p.toml: grid 1: pairs: 'c' is not among the models of"),
+        (f"{GRID}pairs = [[['a'],'b']]", "p.toml: grid 1: pairs: ['a'] is not among the models"),
+        (f"{GRID}pairs = [['a','b'],['a','b']]", "p.toml: grid 1: pairs names ['a', 'b'] twice"),
+    ],
+)
+def test_one_line_names_the_file_the_key_and_the_value(text: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse(text)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+toml_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+KEYS = ("title", "rounds_min", "rounds_max", "budget", "seed", "slice", "grid")
+GRID_KEYS = ("connection", "models", "delays", "connections", "pairs")
+
+
+@given(st.sampled_from([*KEYS, *GRID_KEYS]), toml_values)
+def test_whatever_stands_at_a_key_it_is_a_profile_or_a_user_error(key: str, value: object) -> None:
+    table = tomllib.loads(TINY_TOML)
+    (table["grid"][0] if key in GRID_KEYS else table)[key] = value
+    with suppress(UserError):
+        assert isinstance(parse_profile(table, "p", "p.toml"), Profile)

@@ -1,0 +1,291 @@
+"""A run with real servers and the real generator: what it saves, and what it survives."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import (
+    LINE_KEYS,
+    Recorder,
+    grid,
+    measure,
+    new_run,
+    odd_target,
+    processes_below,
+    real_target,
+    tiny,
+    wait_for,
+)
+from hdrh.histogram import HdrHistogram
+
+from bench.measure import generator, slice
+from bench.measure.cores import cores_here
+from bench.measure.plan import Cell, round_order
+from bench.measure.profile import Profile
+from bench.measure.runner import Clock, Runner
+
+GENERATOR = "clients --batch"
+
+
+def reasons_of(trials: Sequence[dict[str, Any]], target: str) -> list[str]:
+    return [
+        reason
+        for trial in trials
+        if trial["target"] == target
+        for reason in trial["invalid_reasons"]
+    ]
+
+
+def measured(trials: Sequence[dict[str, Any]], target: str) -> list[bool]:
+    return [bool(trial["throughput_rps"]) for trial in trials if trial["target"] == target]
+
+
+# What a run leaves
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[list[dict[str, Any]], dict[str, Any], Recorder, Profile]:
+    """Two rounds of two points for three models: 2 x (2 + 2) slices."""
+    profile = tiny(
+        grid("threaded", "uvloop", delays_s=[0.0], connections=[4]),
+        grid("blocking", "uvloop", connection="close", delays_s=[0.001], connections=[2]),
+        rounds_min=2,
+        rounds_max=2,
+    )
+    watcher = Recorder()
+    targets = [real_target(name) for name in profile.targets]
+    run = measure(tmp_path_factory.mktemp("run") / "r", profile, targets, watcher)
+    return run.trials, run.info, watcher, profile
+
+
+def test_every_cell_is_measured_once_a_round_in_the_plans_order(whole) -> None:
+    trials, info, watcher, profile = whole
+    expected = [round_order(profile, 0), round_order(profile, 1)]
+    assert watcher.cells == [*expected[0], *expected[1]]
+    assert [trial["target"] for trial in trials] == [cell.target for cell in watcher.cells]
+    assert [trial["round"] for trial in trials] == [0] * 4 + [1] * 4
+    assert [trial["order"] for trial in trials] == list(range(8))
+    assert watcher.rounds == [0, 1]
+    assert info["rounds_done"] == 2
+
+
+def test_every_line_has_the_keys_of_the_schema(whole) -> None:
+    assert [set(trial) ^ LINE_KEYS for trial in whole[0]] == [set()] * 8
+
+
+def test_every_slice_holds_real_figures(whole) -> None:
+    """3 completions a connection, no error, and what the server used; no speed is expected."""
+    for trial in whole[0]:
+        assert trial["completions"] >= 3 * trial["connections"] or trial["target"] == "blocking"
+        assert trial["completions"] >= 3
+        assert sum(trial["errors"].values()) == 0
+        assert trial["throughput_rps"] == pytest.approx(trial["completions"] / trial["window_s"])
+        assert trial["window_s"] >= 0.05
+        assert trial["server_rss_mib"] > 1
+        assert trial["server_threads"] >= 1
+        assert trial["server_cpu_us_per_request"] > 0
+        assert trial["bound_ratio"] is None or trial["bound_ratio"] <= 1.02
+
+
+def test_the_histograms_hold_every_completion(whole) -> None:
+    for trial in whole[0]:
+        for kind in ("response", "service"):
+            histogram = HdrHistogram.decode(trial[f"{kind}_time_hist"])
+            assert histogram.get_total_count() == trial["completions"]
+            highest_ms = histogram.get_max_value() / 1e6
+            assert highest_ms == pytest.approx(trial[f"{kind}_time_ms"]["max"], rel=0.01)
+
+
+def test_time_goes_on_and_what_is_left_comes_to_nothing(whole) -> None:
+    trials, _, watcher, _ = whole
+    times_s = [trial["t_s"] for trial in trials]
+    assert times_s == sorted(times_s)
+    assert all(left_s >= 0 for left_s in watcher.left_s)
+    assert watcher.left_s[0] > 0
+    assert watcher.left_s[-1] == 0
+
+
+def test_a_run_without_trouble_says_nothing(whole) -> None:
+    assert whole[2].notices == []
+
+
+# How many rounds
+
+
+class Paced(Runner):
+    """A runner whose rounds take the time that the test says, instead of measuring."""
+
+    def __init__(self, folder: Path, profile: Profile, rounds_s: Sequence[float]) -> None:
+        super().__init__(profile, [], cores_here(), new_run(folder), Recorder())
+        self.rounds_s, self.now_s = rounds_s, 0.0
+        self.clock = PacedClock(self)
+
+    def _round(self, index: int) -> None:
+        self.now_s += self.rounds_s[index % len(self.rounds_s)]
+
+
+class PacedClock(Clock):
+    def __init__(self, runner: Paced) -> None:
+        super().__init__(0.0, runner.profile.budget_s)
+        object.__setattr__(self, "runner", runner)
+
+    def elapsed_s(self) -> float:
+        return float(self.runner.now_s)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("limits", "rounds_s", "expected"),
+    [
+        ((2, 5, 35.0), [10.0], 3),  # 30 s used; a fourth round would end at 40
+        ((2, 5, 40.0), [10.0], 4),  # a fourth just fits
+        ((2, 5, 999.0), [10.0], 5),  # the maximum
+        ((4, 9, 5.0), [10.0], 4),  # the minimum, whatever it takes
+        ((1, 9, 50.0), [5.0, 20.0], 3),  # 30 s used; the slower of the last two took 20: 50 fits...
+        ((1, 9, 49.0), [5.0, 20.0], 2),  # ...and here it would not have: 25 s used, 45 fits, but
+    ],
+)
+def test_rounds_go_on_while_the_budget_holds_another(
+    tmp_path: Path, limits: tuple[int, int, float], rounds_s: Sequence[float], expected: int
+) -> None:
+    rounds_min, rounds_max, budget_s = limits
+    profile = tiny(rounds_min=rounds_min, rounds_max=rounds_max, budget_s=budget_s)
+    runner = Paced(tmp_path / "r", profile, rounds_s)
+    runner.measure()
+    assert runner.rounds_done == expected
+
+
+# Targets in trouble
+
+TWO_ROUNDS = {"rounds_min": 2, "rounds_max": 2}
+
+
+def test_a_target_that_does_not_start_is_marked_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """Tried once a round and no more: one that never gets ready takes ten seconds each time."""
+    starts = tmp_path / "starts"
+    script = f"open({str(starts)!r}, 'a').write('x'); exit('no library')"
+    profile = tiny(grid("sick", "well", connections=[1, 2]), **TWO_ROUNDS)
+    sick = odd_target("sick")
+    sick = type(sick)("sick", sick.model, (sys.executable, "-c", script))
+    watcher = Recorder()
+    run = measure(tmp_path / "r", profile, [sick, odd_target("well")], watcher)
+    reason = "sick: ended with exit code 1; its last output:\n  no library"
+    assert reasons_of(run.trials, "sick") == [reason] * 4
+    assert measured(run.trials, "well") == [True] * 4
+    assert watcher.notices == [reason] * 2
+    assert starts.read_text() == "xx"
+
+
+def test_a_target_that_answers_something_else_is_marked(tmp_path: Path) -> None:
+    profile = tiny(grid("well", "sick"))
+    targets = [odd_target("well"), odd_target("sick", "--body", "other")]
+    run = measure(tmp_path / "r", profile, targets)
+    (reason,) = reasons_of(run.trials, "sick")
+    assert "answered 'other' where the other targets answer 'odd'" in reason
+    assert measured(run.trials, "well") == [True]
+
+
+def test_a_target_that_answers_the_work_wrongly_is_marked(tmp_path: Path, monkeypatch) -> None:
+    """It gets `/` right, so it is let in, and answers 404 where work is asked for."""
+    monkeypatch.setattr(slice, "WINDOW_LIMIT_S", 0.3)
+    profile = tiny(grid("well", "sick", delays_s=[0.001]))
+    targets = [odd_target("well"), odd_target("sick", "--work-status", "404")]
+    run = measure(tmp_path / "r", profile, targets)
+    assert any("status" in reason for reason in reasons_of(run.trials, "sick"))
+    assert not any("status" in reason for reason in reasons_of(run.trials, "well"))
+
+
+def test_a_target_that_dies_in_a_slice_is_marked_and_is_fresh_for_the_next(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """It dies of SIGKILL on its 20th delay of a process: in each of the 2 x 2 slices anew."""
+    monkeypatch.setattr(slice, "WINDOW_LIMIT_S", 0.3)
+    profile = tiny(
+        grid("sick", "well", delays_s=[0.001], connections=[8, 12]),
+        completions_per_connection=20,
+        **TWO_ROUNDS,
+    )
+    sick = odd_target("sick", "--dies-on", "/delay=1ms", "--dies-after", "20")
+    watcher = Recorder()
+    run = measure(tmp_path / "r", profile, [sick, odd_target("well")], watcher)
+    reasons = reasons_of(run.trials, "sick")
+    assert len(reasons) == len(watcher.notices) == 4
+    assert all("sick: ended with signal SIGKILL" in reason for reason in reasons)
+    assert measured(run.trials, "well") == [True] * 4
+
+
+def test_a_target_that_owes_replies_is_replaced(tmp_path: Path) -> None:
+    """32 connections x 50 ms one at a time: 1.6 s of work is owed, 0.5 s is waited for it.
+
+    With one connection 50 ms are owed at most, and nothing is left when they are over.
+    """
+    cells = grid("blocking", connection="close", delays_s=[0.05], connections=[32, 1])
+    seed = next(
+        seed
+        for seed in range(100)
+        if round_order(tiny(cells, seed=seed), 0)[0].point.connections == 32
+    )
+    servers: list[list[int]] = []
+
+    def look(cell: Cell) -> None:
+        servers.append([each.pid for each in processes_below(having="-m servers blocking")])
+
+    run = measure(tmp_path / "r", tiny(cells, seed=seed), [real_target("blocking")], Recorder(look))
+    owing, fresh = run.trials
+    assert owing["owed"] > 0
+    assert (owing["target_replaced"], owing["latency_at_least"]) == (True, True)
+    assert servers[0] == []
+    assert (fresh["owed"], fresh["target_replaced"], fresh["latency_at_least"]) == (0, False, False)
+    assert servers[1] != []
+
+
+# The generator in trouble
+
+
+def test_a_generator_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    def kill_once(cell: Cell) -> None:
+        if len(watcher.cells) == 1:
+            for process in processes_below(having=GENERATOR):
+                process.kill()
+            wait_for(lambda: not processes_below(having=GENERATOR), "the generator is still there")
+
+    watcher = Recorder(kill_once)
+    profile = tiny(grid("a", "b", connections=[1, 2]))
+    run = measure(tmp_path / "r", profile, [odd_target("a"), odd_target("b")], watcher)
+    lost = [trial for trial in run.trials if not trial["throughput_rps"]]
+    assert [trial["order"] for trial in lost] == [1]
+    assert lost[0]["invalid_reasons"][0].startswith("generator: ended with signal SIGKILL")
+    assert len(watcher.notices) == 1
+
+
+FAILS_ONCE = """
+import os, sys
+import clients.__main__ as real
+
+def lines(file):
+    for line in file:
+        if {when} and not os.path.exists({flag!r}):
+            open({flag!r}, "w").close()
+            sys.exit("out of luck")
+        yield line
+
+sys.stdin = lines(sys.stdin)
+real.main(["--batch"])
+"""
+
+
+@pytest.mark.parametrize("when", ["True", "'release' in line"])
+def test_a_generator_that_fails_while_warming_does_not_end_the_run(
+    tmp_path: Path, monkeypatch, when: str
+) -> None:
+    """On its first line, which asks for a warm-up, or on its second, which releases it."""
+    script = FAILS_ONCE.format(when=when, flag=str(tmp_path / "flag"))
+    monkeypatch.setattr(generator, "COMMAND", (sys.executable, "-c", script))
+    watcher = Recorder()
+    run = measure(tmp_path / "r", tiny(grid("a", "b")), [odd_target("a"), odd_target("b")], watcher)
+    assert Counter(trial["target"] for trial in run.trials) == {"a": 1, "b": 1}
+    assert measured(run.trials, "a") == measured(run.trials, "b") == [True]
+    assert len(watcher.notices) == 1
+    assert "out of luck" in watcher.notices[0]

@@ -1,0 +1,116 @@
+"""`python -m servers`: what it prints, and how it refuses."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from servers.models import MODELS, Model, UnavailableError
+from tests.conftest import ROOT, StartServer
+from tests.servers.wire import get, reply, say
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "servers", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_list_describes_every_model() -> None:
+    rows = {row["name"]: row for row in json.loads(run("--list").stdout)}
+    assert list(rows) == ["blocking", "threaded", "asyncio", "uvloop", "trio"]
+    assert rows["uvloop"]["driver"] == rows["asyncio"]["driver"] == "servers.asyncio_streams"
+    assert [name for name, row in rows.items() if row["serves_one_at_a_time"]] == ["blocking"]
+    assert {row["family"] for row in rows.values()} == {"sync", "async"}
+    assert all(row["available"] is (row["why_unavailable"] is None) for row in rows.values())
+
+
+def test_calibration_is_a_plausible_rate() -> None:
+    rate = json.loads(run("--calibrate").stdout)["spin_rounds_per_us"]
+    assert 0.5 < rate < 1000
+
+
+def test_ready_line_says_where_and_what(start_server: StartServer) -> None:
+    server = start_server("threaded")
+    assert server.ready["ready"] is True
+    assert server.ready["host"] == "127.0.0.1"
+    assert server.ready["pid"] == server.process.pid
+    assert server.ready["model"] == "threaded"
+    assert set(server.ready) == {"ready", "host", "port", "pid", "model"}
+
+
+def test_ipv6(start_server: StartServer) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    server = start_server("asyncio", "--host", "::1")
+    with socket.create_connection(("::1", server.port), 10) as client:
+        assert say(client, [get()]) == reply()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "no model given; choose one of blocking, threaded, asyncio, uvloop, trio"),
+        (
+            ("nope",),
+            "unknown model 'nope'; choose one of blocking, threaded, asyncio, uvloop, trio",
+        ),
+        (("trio", "--units", "0"), "argument --units: '0' is not a whole number from 1"),
+        (("trio", "--units", "x"), "argument --units: 'x' is not a whole number from 1"),
+        (("trio", "--port", "70000"), "argument --port: '70000' is not a port from 0 to 65535"),
+        (
+            ("trio", "--idle-timeout", "10"),
+            "argument --idle-timeout: '10' is not a time: a number with us, ms or s, such as 20ms",
+        ),
+        (
+            ("trio", "--write-timeout", "0s"),
+            "argument --write-timeout: a timeout is longer than zero",
+        ),
+        (
+            ("trio", "--spin-rounds-per-us", "nan"),
+            "argument --spin-rounds-per-us: 'nan' is not a number of rounds per microsecond",
+        ),
+        (("trio", "--nope"), "unrecognized arguments: --nope"),
+    ],
+)
+def test_wrong_use_is_one_line_and_status_2(arguments: tuple[str, ...], message: str) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"python -m servers: {message}\n"
+
+
+def test_port_in_use_is_one_line_and_status_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("blocking", "--port", str(port))
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"python -m servers: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    )
+
+
+def test_missing_library_disables_its_model_alone() -> None:
+    model = Model("x", "async", "servers.trio_nursery", library="no_such_library")
+    message = "model x needs no_such_library: pip install no_such_library"
+    assert model.why_unavailable() == message
+    with pytest.raises(UnavailableError, match=message):
+        model.load()
+
+
+def test_only_the_driver_asked_for_is_imported() -> None:
+    loaded = "import servers.__main__, sys; print({'trio', 'uvloop', 'asyncio'} & {*sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_every_row_of_the_table_is_listed_under_its_own_name() -> None:
+    assert all(name == model.name for name, model in MODELS.items())
