@@ -12,6 +12,7 @@ from typing import Any
 import odd_server
 import psutil
 
+from bench.measure import supervisor
 from bench.measure.cores import cores_here
 from bench.measure.plan import Cell
 from bench.measure.profile import Grid, Model, Pair, Profile
@@ -178,13 +179,19 @@ def measure(
     return read
 
 
-def processes_below(pid: int | None = None, having: str = "") -> list[psutil.Process]:
-    """The live processes below one of them (us), those with a word in their command only."""
+def processes_below(pid: int | None = None) -> list[psutil.Process]:
+    """The live processes below one of them (us)."""
     try:
         below = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
-    return [each for each in below if is_alive(each) and having in " ".join(command(each))]
+    return [each for each in below if is_alive(each)]
+
+
+def commands_below(words: str, pid: int | None = None) -> list[psutil.Process]:
+    """Those among them that run a command with these words, their supervisors left out."""
+    found = [(each, " ".join(command(each))) for each in processes_below(pid)]
+    return [each for each, text in found if words in text and supervisor.__file__ not in text]
 
 
 def is_alive(process: psutil.Process) -> bool:

@@ -10,24 +10,22 @@ import pytest
 from harness import (
     LINE_KEYS,
     Recorder,
+    commands_below,
     grid,
+    is_alive,
     measure,
     new_run,
     odd_target,
-    processes_below,
     real_target,
     tiny,
     wait_for,
 )
 from hdrh.histogram import HdrHistogram
 
-from bench.measure import generator, slice
 from bench.measure.cores import cores_here
 from bench.measure.plan import Cell, round_order
 from bench.measure.profile import Profile
 from bench.measure.runner import Clock, Runner
-
-GENERATOR = "clients --batch"
 
 
 def reasons_of(trials: Sequence[dict[str, Any]], target: str) -> list[str]:
@@ -143,8 +141,8 @@ class PacedClock(Clock):
         ((2, 5, 40.0), [10.0], 4),  # a fourth just fits
         ((2, 5, 999.0), [10.0], 5),  # the maximum
         ((4, 9, 5.0), [10.0], 4),  # the minimum, whatever it takes
-        ((1, 9, 50.0), [5.0, 20.0], 3),  # 30 s used; the slower of the last two took 20: 50 fits...
-        ((1, 9, 49.0), [5.0, 20.0], 2),  # ...and here it would not have: 25 s used, 45 fits, but
+        ((1, 4, 50.0), [5.0, 20.0], 4),  # 30 s used after three; the slower of two took 20: fits
+        ((1, 4, 49.0), [5.0, 20.0], 3),  # and here it does not
     ],
 )
 def test_rounds_go_on_while_the_budget_holds_another(
@@ -189,7 +187,7 @@ def test_a_target_that_answers_something_else_is_marked(tmp_path: Path) -> None:
 
 def test_a_target_that_answers_the_work_wrongly_is_marked(tmp_path: Path, monkeypatch) -> None:
     """It gets `/` right, so it is let in, and answers 404 where work is asked for."""
-    monkeypatch.setattr(slice, "WINDOW_LIMIT_S", 0.3)
+    monkeypatch.setattr("bench.measure.slice.WINDOW_LIMIT_S", 0.3)
     profile = tiny(grid("well", "sick", delays_s=[0.001]))
     targets = [odd_target("well"), odd_target("sick", "--work-status", "404")]
     run = measure(tmp_path / "r", profile, targets)
@@ -201,7 +199,7 @@ def test_a_target_that_dies_in_a_slice_is_marked_and_is_fresh_for_the_next(
     tmp_path: Path, monkeypatch
 ) -> None:
     """It dies of SIGKILL on its 20th delay of a process: in each of the 2 x 2 slices anew."""
-    monkeypatch.setattr(slice, "WINDOW_LIMIT_S", 0.3)
+    monkeypatch.setattr("bench.measure.slice.WINDOW_LIMIT_S", 0.3)
     profile = tiny(
         grid("sick", "well", delays_s=[0.001], connections=[8, 12]),
         completions_per_connection=20,
@@ -230,7 +228,7 @@ def test_a_target_that_owes_replies_is_replaced(tmp_path: Path) -> None:
     servers: list[list[int]] = []
 
     def look(cell: Cell) -> None:
-        servers.append([each.pid for each in processes_below(having="-m servers blocking")])
+        servers.append([each.pid for each in commands_below("-m servers blocking")])
 
     run = measure(tmp_path / "r", tiny(cells, seed=seed), [real_target("blocking")], Recorder(look))
     owing, fresh = run.trials
@@ -247,9 +245,9 @@ def test_a_target_that_owes_replies_is_replaced(tmp_path: Path) -> None:
 def test_a_generator_that_is_killed_is_replaced(tmp_path: Path) -> None:
     def kill_once(cell: Cell) -> None:
         if len(watcher.cells) == 1:
-            for process in processes_below(having=GENERATOR):
-                process.kill()
-            wait_for(lambda: not processes_below(having=GENERATOR), "the generator is still there")
+            (process,) = commands_below("-m clients --batch")
+            process.kill()
+            wait_for(lambda: not is_alive(process), "the generator is still there")
 
     watcher = Recorder(kill_once)
     profile = tiny(grid("a", "b", connections=[1, 2]))
@@ -282,7 +280,7 @@ def test_a_generator_that_fails_while_warming_does_not_end_the_run(
 ) -> None:
     """On its first line, which asks for a warm-up, or on its second, which releases it."""
     script = FAILS_ONCE.format(when=when, flag=str(tmp_path / "flag"))
-    monkeypatch.setattr(generator, "COMMAND", (sys.executable, "-c", script))
+    monkeypatch.setattr("bench.measure.generator.COMMAND", (sys.executable, "-c", script))
     watcher = Recorder()
     run = measure(tmp_path / "r", tiny(grid("a", "b")), [odd_target("a"), odd_target("b")], watcher)
     assert Counter(trial["target"] for trial in run.trials) == {"a": 1, "b": 1}
