@@ -60,10 +60,10 @@ class Engine:
         opened_ns = self._open_window()
         timeouts = self.record.errors["timeout"]
         cpu, server_cpu = time.process_time_ns(), cpu_ns(load.watched_pids)
-        limit_ns = opened_ns + round(load.window_limit_s * 1e9)
-        self.loop.pump(self._measured_until(opened_ns + round(load.window_s * 1e9), limit_ns))
+        earliest_ns = opened_ns + round(load.window_s * 1e9)
+        self.loop.pump(self._measured_until(earliest_ns, opened_ns))
         cpu, server_cpu = time.process_time_ns() - cpu, cpu_ns(load.watched_pids) - server_cpu
-        closed_ns = self._close_window(limit_ns)
+        closed_ns = self._close_window(earliest_ns)
         raw = Raw(
             self.record.steady_ns,
             self.record.response_ns,
@@ -121,7 +121,7 @@ class Engine:
                 and self.record.completions >= connections
                 and not self.loop.pending
             )
-            or sum(self.record.errors.values()) >= connections
+            or self.record.failed >= connections
             or now >= limit_ns
         )
 
@@ -140,17 +140,21 @@ class Engine:
         for conn in self.loop.connections:
             conn.replies = 0
 
-    def _measured_until(self, earliest_ns: int, limit_ns: int) -> Callable[[int], bool]:
-        wanted = self.load.completions_wanted
+    def _measured_until(self, earliest_ns: int, opened_ns: int) -> Callable[[int], bool]:
+        """The window holds what it must, or as many failures, or has taken too long."""
+        record, wanted = self.record, self.load.completions_wanted
+        failures_wanted = record.failed + wanted
+        limit_ns = opened_ns + round(self.load.window_limit_s * 1e9)
         return lambda now: (
-            (self.record.last_done_ns >= earliest_ns and self.record.completions >= wanted)
+            (record.last_done_ns >= earliest_ns and record.completions >= wanted)
+            or (record.failed >= failures_wanted and now >= earliest_ns)
             or now >= limit_ns
         )
 
-    def _close_window(self, limit_ns: int) -> int:
-        """The window closes on its last completion, or on the clock where the limit ended it."""
-        now = clock_ns()
-        closed_ns = now if now >= limit_ns else self.record.last_done_ns
+    def _close_window(self, earliest_ns: int) -> int:
+        """The window closes on its last completion, or on the clock where none came in the end."""
+        done_ns = self.record.last_done_ns
+        closed_ns = done_ns if done_ns >= earliest_ns else clock_ns()
         self.record.account(closed_ns, 0)
         return closed_ns
 

@@ -224,10 +224,10 @@ class Loop:
         expected = self.load.expected_body
         reuse = self.load.keep_alive and reply.keep_alive
         if not 200 <= reply.status < 400:
-            self.record.errors["status"] += 1
+            self.record.error("status")
             self._next(conn, clock_ns(), reuse=reuse)
         elif expected is not None and reply.body != expected:
-            self.record.errors["body"] += 1
+            self.record.error("body")
             self._next(conn, clock_ns(), reuse=reuse)
         else:
             if data and reuse:
@@ -257,7 +257,7 @@ class Loop:
 
     def _fail(self, conn: Connection, kind: str) -> None:
         """Count an error, close the connection, and begin again a little later."""
-        self.record.errors[kind] += 1
+        self.record.error(kind)
         if conn.outstanding:
             conn.outstanding = False
             self.record.account(clock_ns(), -1)

@@ -15,6 +15,7 @@ class Record:
         "area_ns",
         "area_since_ns",
         "errors",
+        "failed",
         "in_flight",
         "last_done_ns",
         "response_ns",
@@ -29,6 +30,7 @@ class Record:
         self.response_ns: array[int] = array("q")
         self.service_ns: array[int] = array("q")
         self.errors = dict.fromkeys(ERROR_KINDS, 0)
+        self.failed = 0  # the sum of the errors
         self.sent = 0
         self.served_total = 0
         self.in_flight = 0
@@ -40,6 +42,11 @@ class Record:
     def completions(self) -> int:
         """Correct replies since the samples were last forgotten."""
         return len(self.steady_ns) + len(self.response_ns)
+
+    def error(self, kind: str) -> None:
+        """Count a request that failed, in its class."""
+        self.errors[kind] += 1
+        self.failed += 1
 
     def forget_samples(self) -> None:
         """Begin again with no samples; counts go on."""

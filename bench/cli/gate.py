@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from bench.errors import UserError
+
 DEFAULT_PAIRS = 10
 DEFAULT_COUPLES = 4
 
@@ -35,6 +37,8 @@ def gate(
 
     rule = Rule(margin=margin, metrics=tuple(name.strip() for name in metrics.split(",")))
     sides = {"base": command_words(base, "--base"), "head": command_words(head, "--head")}
+    if not path.startswith("/"):
+        raise UserError(f"--path: must begin with a slash, not {path!r}")
     workload = Workload(path, connections, parse_duration_s(window, "--window"))
     plan = plan_pairs(pairs, couples, seed)
     require_descriptors(connections + 64)

@@ -28,7 +28,7 @@ def test_request_in_flight_finishes_and_idle_connections_end_at_once(
     model: Model, start_server: StartServer
 ) -> None:
     server = start_server(model.name)
-    busy = begin(server, "/delay=700ms/body=1MiB")
+    busy = begin(server, "/delay=1s/body=1MiB")
     idle = [server.connect() for _ in range(10)]
     server.ask_to_stop()
     start_s = time.monotonic()
@@ -40,8 +40,7 @@ def test_request_in_flight_finishes_and_idle_connections_end_at_once(
     assert received.partition(b"\r\n\r\n")[2] == b"x" * (1 << 20)
     assert server.wait() == 0
     if not model.serves_one_at_a_time:  # there the idle ones were never accepted
-        assert idle_s < time.monotonic() - start_s
-        assert idle_s < 0.7
+        assert idle_s < 0.7  # well before the second is over
     with pytest.raises(ConnectionRefusedError):
         server.connect()
     busy.close()

@@ -1,0 +1,247 @@
+"""The command line: wrong use is one clear line on stderr and exit code 2, never a traceback."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import CROSSOVER, ROOT, TINY_TOML, crossover, processes_below
+
+from bench.cli import main
+from bench.store import read_run
+
+COMMANDS = ("run", "report", "compare", "gate", "load", "serve")
+HEAVY = ("matplotlib", "pandas", "scipy", "numpy", "jinja2", "uvloop", "trio", "clients", "servers")
+
+
+@pytest.fixture(autouse=True)
+def in_the_checkout(monkeypatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def tiny(tmp_path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY_TOML)
+    return path
+
+
+def complaint(capfd: pytest.CaptureFixture[str], *words: str | Path) -> str:
+    """What a wrong use is told: the one line on stderr."""
+    assert main([str(word) for word in words]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "crossover: say which command: see crossover --help"),
+        (["measure"], "crossover measure: No such command 'measure'."),
+        (["--fast"], "crossover: No such option: --fast"),
+        (["run", "--fast"], "crossover run: No such option: --fast"),
+        (["run", "--rounds"], "crossover run: Option '--rounds' requires an argument."),
+        (["run", "--rounds", "x"], "crossover run: Invalid value for '--rounds'"),
+        (["run", "--rounds", "0"], "crossover run: --rounds: must be a whole number from 1 to"),
+        (["run", "extra"], "crossover run: Got unexpected extra argument"),
+        (["run", "--models", "uvlop"], "crossover run: --models: no model 'uvlop'; the models are"),
+        (["run", "--delay", "5"], "crossover run: --delay: '5' is not a duration; write it like"),
+        (["run", "--connections", "0"], "crossover run: --connections: must be a whole number"),
+        (["run", "--budget", "0s"], "crossover run: --budget: must be more than nothing"),
+        (["run", "--seed", "-1"], "crossover run: --seed: must be a whole number from 0 to"),
+        (["run", "--server-cores", "0"], "crossover run: server cores: 0 asked for, "),
+        (["run", "--server-cores", "9999"], "crossover run: server cores: 9999 asked for, "),
+        (["run", "--profile", "nope"], "crossover run: no profile 'nope': the profiles are aa, "),
+        (["gate"], "crossover gate: Missing option '--base'."),
+        (["gate", "--base", "x"], "crossover gate: Missing option '--head'."),
+        (["gate", "--pairs", "1"], "crossover gate: Invalid value for '--pairs': 1 is not in the"),
+        (["compare"], "crossover compare: Missing argument 'RUNS...'."),
+        (["report", "no-such-run"], "crossover report: no-such-run: no such run; "),
+    ],
+)
+def test_wrong_use_is_one_line(capfd, words: list[str], message: str) -> None:
+    assert complaint(capfd, *words).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"--base": "x"}, "--base: give a command with {port} in it, not 'x'"),
+        ({"--head": ""}, "--head: give a command with {port} in it, not ''"),
+        ({"--head": "'{port}"}, '--head: cannot read the command "\'{port}": No closing'),
+        ({"--window": "5"}, "--window: '5' is not a duration; write it like"),
+        ({"--margin": "0"}, "margin 0: give a share above 0, as 0.05 for 5%"),
+        ({"--metrics": "speed"}, "metrics ('speed',): choose from throughput, p99"),
+        ({"--path": "delay=5ms"}, "--path: must begin with a slash, not 'delay=5ms'"),
+    ],
+)
+def test_wrong_use_of_the_gate_is_one_line(capfd, options: dict[str, str], message: str) -> None:
+    fine = {"--base": "serve {port}", "--head": "serve {port}"}
+    words = [word for pair in (fine | options).items() for word in pair]
+    assert complaint(capfd, "gate", *words).startswith(f"crossover gate: {message}")
+
+
+def test_a_malformed_profile_is_named_with_its_key(capfd, tiny: Path) -> None:
+    tiny.write_text(TINY_TOML.replace('"0ms"', '"0"'))
+    line = complaint(capfd, "run", "--profile", tiny)
+    assert line.startswith(f"crossover run: {tiny}: grid 1: delays: '0' is not a duration")
+
+
+def test_a_run_is_never_written_over(capfd, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    line = complaint(capfd, "run", "--profile", tiny, "--out", tmp_path / "run")
+    assert line == (
+        f"crossover run: {tmp_path}/run/run.json exists: "
+        "give the run another --out folder or delete it"
+    )
+    assert (tmp_path / "run" / "run.json").read_text() == "{}"
+
+
+def test_a_run_needs_a_folder(capfd, tiny: Path) -> None:
+    line = complaint(capfd, "run", "--profile", tiny, "--out", tiny)
+    assert line == f"crossover run: --out {tiny} is a file: give a folder that is new or empty"
+
+
+def test_a_folder_that_cannot_be_made_is_told(capfd, tiny: Path) -> None:
+    """Nobody, not even root, makes a folder in /proc."""
+    line = complaint(capfd, "run", "--profile", tiny, "--out", "/proc/run")
+    assert line.startswith("crossover run: cannot write /proc/run: ")
+
+
+def test_too_few_file_descriptors_are_told_before_anything_starts(tmp_path: Path) -> None:
+    """1,024 connections need 1,088 with what else is open; the hard limit is 256."""
+    limited = ["bash", "-c", 'ulimit -n 256 && exec "$@"', "bash"]
+    done = crossover("run", "--out", tmp_path / "run", prefix=limited)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "crossover run: too few file descriptors: 1088 needed, the hard limit is 256; raise it "
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_port_in_use_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = crossover("serve", "threaded", "--port", str(port))
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert f"cannot listen on 127.0.0.1 port {port}: Address already in use" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["serve"], "no model given; choose one of blocking, "),
+        (["serve", "tornado"], "unknown model 'tornado'; choose one of blocking, "),
+        (["load"], "give the URL to load"),
+        (["load", "ftp://127.0.0.1/"], "ftp"),
+    ],
+)
+def test_serve_and_load_hand_on_what_their_programs_say(words: list[str], message: str) -> None:
+    done = crossover(*words)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert message in line
+
+
+@pytest.mark.parametrize("command", ["load", "serve"])
+def test_load_and_serve_show_the_help_of_their_programs(command: str) -> None:
+    done = crossover(command, "--help")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert {"load": "--connections N", "serve": "--idle-timeout"}[command] in done.stdout
+
+
+@pytest.mark.parametrize("command", ["run", "report", "compare", "gate"])
+def test_every_command_has_help(capfd, command: str) -> None:
+    assert main([command, "--help"]) == 0
+    out, err = capfd.readouterr()
+    assert f"crossover {command}" in out
+    assert err == ""
+
+
+def test_help_names_every_command_and_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from bench.cli import main; code = main(['--help']);"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    *shown, heavy = done.stdout.splitlines()
+    assert heavy == "[] 0"
+    assert all(any(line.split()[:1] == [name] for line in shown) for name in COMMANDS)
+
+
+def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch) -> None:
+    """A mistake of ours must not look like one of the user's."""
+    monkeypatch.setattr("bench.measure.targets.known_models", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(["run"])
+
+
+def test_ctrl_c_before_the_run_begins_is_one_line(capfd, monkeypatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.measure.targets.known_models", interrupted)
+    assert main(["run"]) == 130
+    assert capfd.readouterr().err == "crossover: interrupted\n"
+
+
+def test_a_reader_that_goes_away_gets_no_traceback() -> None:
+    """`crossover --help | true`: the pipe's end is closed before anything is written."""
+    script = f'{" ".join(CROSSOVER)} report no-such-run 2>&1 | true; echo "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+# A run from the command line
+
+
+def test_a_run_leaves_its_files_and_says_what_to_do_next(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "mine"
+    done = crossover("run", "--profile", tiny, "--seed", "5", "--connections", "1", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"measured: {out}\nnext: crossover report {out}\n"
+    assert done.stderr.splitlines()[0] == "Tiny: 2 cells a round, about 1:00"
+    run = read_run(out)
+    assert len(run.trials) == 2
+    info = run.info
+    assert (info["schema"], info["name"], info["profile"]) == (1, "mine", "tiny")
+    assert (info["state"], info["rounds_done"], info["notes"]) == ("complete", 1, [])
+    assert info["started"] <= info["ended"]
+    assert [target["name"] for target in info["targets"]] == ["threaded", "uvloop"]
+    assert info["config"]["seed"] == info["seed"] == 5
+    assert info["config"]["grids"] == [
+        {
+            "connection": "keep-alive",
+            "targets": ["threaded", "uvloop"],
+            "delays_s": [0.0],
+            "connections": [1],
+            "pairs": [["uvloop", "threaded"]],
+        }
+    ]
+    assert info["spin_rounds_per_us"] > 0
+    assert info["shared_core"] is (set(info["server_cores"]) >= set(info["generator_cores"]))
+    assert info["python"]["version"] == sys.version.split()[0]
+    assert {"git", "machine", "packages"} <= set(info)
+    assert str(ROOT) not in json.dumps([target["command"] for target in info["targets"]])
+
+
+def test_a_model_that_is_not_installed_is_left_out_and_said(
+    tiny: Path, tmp_path: Path, monkeypatch, capfd
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['uvloop'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert main(["run", "--profile", str(tiny), "--out", str(tmp_path / "run")]) == 0
+    why = "uvloop is left out: model uvloop needs uvloop: pip install uvloop"
+    assert f"note: {why}" in capfd.readouterr().err.splitlines()
+    run = read_run(tmp_path / "run")
+    assert run.info["notes"] == [why]
+    assert {trial["target"] for trial in run.trials} == {"threaded"}
+    assert processes_below() == []
