@@ -102,6 +102,12 @@ class RunWriter:
             raise _cannot_write(path, error) from error
 
 
+def reading_order(point: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A sort key for points and cells, as people read them: by delay, then by connections."""
+    known = (point["delay_s"] or 0, point["work"], point["workers"] or 0, point["units"] or 0)
+    return (*known, point["server_cores"] or 0, point["connections"])
+
+
 def read_run(folder: Path | str) -> Run:
     """Read a run from its folder, from its name in results/, or the newest one for `latest`.
 

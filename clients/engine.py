@@ -162,10 +162,8 @@ class Engine:
         """Send no more; wait for what is outstanding, up to the limit."""
         self.loop.repeating = False
         self.loop.pending = []
-        self.record.response_ns, self.record.service_ns = (
-            array("q"),
-            array("q"),
-        )  # no longer the window's
+        # What comes now is not of the window, whose samples have been handed over.
+        self.record.response_ns, self.record.service_ns = array("q"), array("q")
         limit_ns = clock_ns() + round(self.load.drain_s * 1e9)
         self.loop.pump(lambda now: self.record.in_flight == 0 or now >= limit_ns)
 

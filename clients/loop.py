@@ -150,13 +150,9 @@ class Loop:
 
     def _unfinished(self, conn: Connection, count: int) -> None:
         """The hot path could send only `count` bytes (0: perhaps an error): the rest follows."""
-        self.record.sent -= (
-            1  # the hot path counts one per reply; `_writable` counts it when it goes out
-        )
-        conn.unsent = self.payload
-        if count:
-            self.record.sent += 1
-            conn.unsent = self.payload[count:]
+        conn.unsent = self.payload[count:]
+        if not count:
+            self.record.sent -= 1  # counted by the hot path; `_writable` will count it again
         self._writable(conn)
 
     def _writable(self, conn: Connection) -> None:

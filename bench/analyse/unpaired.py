@@ -14,7 +14,7 @@ import pandas as pd
 
 from bench.analyse.frames import round_means
 from bench.analyse.stats import Interval, difference_interval
-from bench.store import CELL_KEYS
+from bench.store import CELL_KEYS, reading_order
 
 COLUMNS = {"throughput": "throughput_rps", "p99": "response_time_p99_ms"}
 
@@ -36,9 +36,15 @@ class CellRatio:
 
 
 def common_cells(runs: Sequence[pd.DataFrame]) -> list[tuple[Any, ...]]:
-    """The cells that every frame of slices has, in the order of the first."""
+    """The cells that every frame of slices has, in reading order."""
     keys = [dict.fromkeys(_by_cell(trials)) for trials in runs]
-    return [key for key in keys[0] if all(key in other for other in keys[1:])]
+    common = [key for key in keys[0] if all(key in other for other in keys[1:])]
+    return sorted(common, key=_in_order)
+
+
+def _in_order(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    cell = dict(zip(CELL_KEYS, key, strict=True))
+    return (cell["connection"] == "close", *reading_order(cell), cell["target"])
 
 
 def cell_ratios(

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.analyse.rounds import Round, Trial, paired_rounds, why_invalid
 from bench.analyse.stats import Interval, decide, mean_interval
-from bench.store import POINT_KEYS, SCHEMA, Run
+from bench.store import POINT_KEYS, SCHEMA, Run, reading_order
 
 METRICS = ("throughput", "p99")
 VERDICTS = ("A", "B", "equal", "undecided", "invalid")
@@ -150,12 +150,7 @@ def _points(cells: Mapping[tuple[str, Any], list[Trial]], a: str, b: str) -> lis
     """The points at which either target has a slice, by delay and connections."""
     keys = {key for target, key in cells if target in (a, b)}
     points = [dict(zip(POINT_KEYS, key, strict=True)) for key in keys]
-    return sorted(points, key=_in_order)
-
-
-def _in_order(point: Mapping[str, Any]) -> tuple[Any, ...]:
-    known = (point["delay_s"] or 0, point["work"], point["workers"] or 0, point["units"] or 0)
-    return (*known, point["server_cores"] or 0, point["connections"])
+    return sorted(points, key=reading_order)
 
 
 def _find(

@@ -3,6 +3,7 @@
 Commands parse, call and print. Heavy libraries are imported by the command that needs them.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(arguments, "say which command: see crossover --help", 2)
     try:
         outcome = command.main(arguments, prog_name="crossover", standalone_mode=False)
+        sys.stdout.flush()
     except UserError as error:
         return _complain(arguments, str(error), error.exit_code)
     except typer.Exit as leaving:
@@ -42,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("crossover: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
+    except (BrokenPipeError, SystemExit):  # typer leaves with 1 then, which means a regression here
+        _write_nowhere()
         return 141
     except Exception as error:
         message = getattr(error, "format_message", None)
@@ -51,6 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _complain(arguments, message(), 2)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _write_nowhere() -> None:
+    """Nobody reads stdout any more: what Python still writes to it on leaving must not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(arguments: Sequence[str], message: str, exit_code: int) -> int:

@@ -81,12 +81,13 @@ def _grid(table: Any, where: str) -> Grid:
             f"not {table['connection']!r}"
         )
     targets = _values(table, "models", where, _text)
+    declares_pairs = table.get("pairs", []) != []
     return Grid(
         table["connection"],
         targets,
         _values(table, "delays", where, lambda d, at: parse_delay_s(_text(d, at), at)),
         _values(table, "connections", where, lambda n, at: whole(n, at, 1, MOST_CONNECTIONS)),
-        _values(table, "pairs", where, partial(_pair, targets)) if table.get("pairs", []) != [] else (),
+        _values(table, "pairs", where, partial(_pair, targets)) if declares_pairs else (),
     )
 
 

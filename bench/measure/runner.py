@@ -235,7 +235,7 @@ class Runner:
         elapsed_s = self.clock.elapsed_s()
         spent_s = elapsed_s - sum(self.round_s)
         round_s = max(self.round_s, default=0.0) or spent_s * cells / done
-        left_s = max(round_s - spent_s, 0.0)
+        left_s = max(round_s - spent_s, 0.0) if done < cells else 0.0
         needed = max(self.profile.rounds_min - self.rounds_done - 1, 0) * round_s
         more = (self.profile.budget_s - elapsed_s - left_s) // round_s * round_s if round_s else 0.0
         allowed = max(self.profile.rounds_max - self.rounds_done - 1, 0) * round_s

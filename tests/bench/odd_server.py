@@ -50,6 +50,8 @@ class Server(socketserver.ThreadingTCPServer):
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__(("127.0.0.1", options.port), Handler)
         body = options.body.encode()
+        self.reply: bytes
+        self.work_reply: bytes
         self.reply, self.work_reply = (
             f"HTTP/1.1 {status} Odd\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
             for status in (options.status, options.work_status or options.status)

@@ -35,11 +35,11 @@ def gate(capfd: pytest.CaptureFixture[str], base: str, head: str, **more: str) -
 
 
 @pytest.fixture(autouse=True)
-def in_the_checkout(monkeypatch) -> None:
+def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
-def test_the_same_against_itself_is_never_called_slower(capfd) -> None:
+def test_the_same_against_itself_is_never_called_slower(capfd: pytest.CaptureFixture[str]) -> None:
     """Two pairs are few: inconclusive (3) as a rule, a pass (0) by luck."""
     code, said = gate(capfd, serving("uvloop"), serving("uvloop"), path="/delay=2ms")
     assert code in (0, 3)
@@ -50,48 +50,33 @@ def test_the_same_against_itself_is_never_called_slower(capfd) -> None:
     assert "pair 2 of 2 measured, 0 s left" in said
 
 
-def test_a_gross_slowdown_is_a_regression(capfd) -> None:
-    """16 connections x 5 ms: 3,200 a second at most; one at a time: 200. A sixteenth."""
-    code, said = gate(
-        capfd,
-        serving("uvloop"),
-        serving("blocking"),
-        path="/delay=5ms",
-        connections="16",
-        pairs="3",
-    )
+def test_a_gross_slowdown_is_a_regression(capfd: pytest.CaptureFixture[str]) -> None:
+    """8 connections x 2 ms: 4,000 a second at most; one at a time: 500. An eighth."""
+    code, said = gate(capfd, serving("uvloop"), serving("blocking"), path="/delay=2ms", pairs="3")
     assert code == 1, said
-    assert "regression (/delay=5ms, 16 connections, 3 process pairs)\n" in said
+    assert "regression (/delay=2ms, 8 connections, 3 process pairs)\n" in said
     assert "slower by more than 5%" in said
 
 
-def test_a_gross_gain_is_none(capfd) -> None:
-    code, said = gate(
-        capfd,
-        serving("blocking"),
-        serving("uvloop"),
-        path="/delay=5ms",
-        connections="16",
-        pairs="3",
-    )
+def test_a_gross_gain_is_none(capfd: pytest.CaptureFixture[str]) -> None:
+    code, said = gate(capfd, serving("blocking"), serving("uvloop"), path="/delay=2ms", pairs="3")
     assert code == 0, said
     assert "not slower by more than 5%" in said
 
 
-def test_a_head_that_fails_requests_is_a_regression_whatever_its_speed(capfd) -> None:
+def test_a_head_that_fails_requests_is_a_regression_whatever_its_speed(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.measure.foreign.FAILING_S", 0.1)
     code, said = gate(capfd, odd(), odd("--status", "500"), path="/")
     assert code == 1, said
     assert re.search(r"head failed \d+ of \d+ requests, base did not", said)
 
 
-def test_a_base_that_fails_requests_leaves_nothing_to_compare_with(capfd) -> None:
-    code, said = gate(capfd, odd("--status", "500"), odd(), path="/")
-    assert code == 2
-    assert re.search(r"crossover gate: base failed \d+ of \d+ requests; make base answer", said)
-
-
 @pytest.mark.parametrize("side", ["base", "head"])
-def test_a_side_that_does_not_start_is_told_with_its_output(capfd, side: str) -> None:
+def test_a_side_that_does_not_start_is_told_with_its_output(
+    capfd: pytest.CaptureFixture[str], side: str
+) -> None:
     sides = {"base": odd(), "head": odd(), side: odd("--nonsense")}
     code, said = gate(capfd, **sides, path="/")
     assert code == 2
@@ -99,9 +84,11 @@ def test_a_side_that_does_not_start_is_told_with_its_output(capfd, side: str) ->
     assert "unrecognized arguments: --nonsense" in said
 
 
-def test_a_head_that_dies_under_load_is_a_regression(capfd, monkeypatch) -> None:
-    """It answers to the probe and the warm-up's first requests, and dies on the 100th."""
+def test_a_head_that_dies_under_load_is_a_regression(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers the probe and some more, and dies on the 100th request, in each pair."""
     monkeypatch.setattr("bench.gate.measure.WINDOW_LIMIT_S", 0.3)
     code, said = gate(capfd, odd(), odd("--dies-on", "/", "--dies-after", "100"), path="/")
-    assert code in (1, 2), said
-    assert "head" in said
+    assert code == 1, said
+    assert re.search(r"head failed \d+ of \d+ requests, base did not", said)

@@ -80,6 +80,7 @@ def test_other_rounds_and_other_seeds_give_other_orders() -> None:
     orders = [round_order(QUICK, index) for index in range(6)]
     orders.append(round_order(override(QUICK, MODELS, seed=2), 0))
     assert len({tuple(order) for order in orders}) == 7
+    assert len({order[0].point for order in orders}) > 1
     assert {len(order) for order in orders} == {3 * 4 * (4 + 3)}
 
 

@@ -61,7 +61,7 @@ def test_only_models_that_no_grid_can_hold_are_refused() -> None:
 
 
 def test_delays_and_connections_replace_those_of_every_grid_each_once() -> None:
-    asked = {"delays": ["0ms", "20ms", "20000us"], "connections": ["1", "64", "64"]}
+    asked: dict[str, Any] = {"delays": ["0ms", "20ms", "20000us"], "connections": ["1", "64", "64"]}
     for each in override(QUICK, MODELS, **asked).grids:
         assert (each.delays_s, each.connections) == ((0.0, 0.02), (1, 64))
 

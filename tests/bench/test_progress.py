@@ -1,5 +1,7 @@
 """What a run shows while it measures, off a terminal."""
 
+from typing import Any
+
 import pytest
 from harness import grid, tiny
 
@@ -21,7 +23,9 @@ def shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return err.splitlines()
 
 
-def test_a_run_begins_with_how_much_and_how_long_and_its_notices(capsys) -> None:
+def test_a_run_begins_with_how_much_and_how_long_and_its_notices(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with Progress(PROFILE, ["trio is left out: it needs [trio]"]):
         pass
     assert shown(capsys) == [
@@ -30,7 +34,9 @@ def test_a_run_begins_with_how_much_and_how_long_and_its_notices(capsys) -> None
     ]
 
 
-def test_off_a_terminal_there_is_a_line_a_round_and_none_a_slice(capsys) -> None:
+def test_off_a_terminal_there_is_a_line_a_round_and_none_a_slice(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with Progress(PROFILE, []) as progress:
         progress.round_begins(0)
         for cell in round_order(PROFILE, 0):
@@ -51,7 +57,7 @@ def test_off_a_terminal_there_is_a_line_a_round_and_none_a_slice(capsys) -> None
         {"throughput_rps": 5.0, "valid": False},
     ],
 )
-def test_a_slice_is_shown_with_its_cell_its_result_and_the_time_left(trial) -> None:
+def test_a_slice_is_shown_with_its_cell_its_result_and_the_time_left(trial: dict[str, Any]) -> None:
     cell = next(c for c in round_order(PROFILE, 0) if c.point.connection == "close")
     with Progress(PROFILE, []) as progress:
         progress.slice_ends(cell, trial, 75.4)

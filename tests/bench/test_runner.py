@@ -43,9 +43,11 @@ def measured(trials: Sequence[dict[str, Any]], target: str) -> list[bool]:
 
 # What a run leaves
 
+Whole = tuple[list[dict[str, Any]], dict[str, Any], Recorder, Profile]
+
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> tuple[list[dict[str, Any]], dict[str, Any], Recorder, Profile]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """Two rounds of two points for three models: 2 x (2 + 2) slices."""
     profile = tiny(
         grid("threaded", "uvloop", delays_s=[0.0], connections=[4]),
@@ -59,7 +61,7 @@ def whole(tmp_path_factory) -> tuple[list[dict[str, Any]], dict[str, Any], Recor
     return run.trials, run.info, watcher, profile
 
 
-def test_every_cell_is_measured_once_a_round_in_the_plans_order(whole) -> None:
+def test_every_cell_is_measured_once_a_round_in_the_plans_order(whole: Whole) -> None:
     trials, info, watcher, profile = whole
     expected = [round_order(profile, 0), round_order(profile, 1)]
     assert watcher.cells == [*expected[0], *expected[1]]
@@ -70,11 +72,11 @@ def test_every_cell_is_measured_once_a_round_in_the_plans_order(whole) -> None:
     assert info["rounds_done"] == 2
 
 
-def test_every_line_has_the_keys_of_the_schema(whole) -> None:
+def test_every_line_has_the_keys_of_the_schema(whole: Whole) -> None:
     assert [set(trial) ^ LINE_KEYS for trial in whole[0]] == [set()] * 8
 
 
-def test_every_slice_holds_real_figures(whole) -> None:
+def test_every_slice_holds_real_figures(whole: Whole) -> None:
     """3 completions a connection, no error, and what the server used; no speed is expected."""
     for trial in whole[0]:
         assert trial["completions"] >= 3 * trial["connections"] or trial["target"] == "blocking"
@@ -88,7 +90,7 @@ def test_every_slice_holds_real_figures(whole) -> None:
         assert trial["bound_ratio"] is None or trial["bound_ratio"] <= 1.02
 
 
-def test_the_histograms_hold_every_completion(whole) -> None:
+def test_the_histograms_hold_every_completion(whole: Whole) -> None:
     for trial in whole[0]:
         for kind in ("response", "service"):
             histogram = HdrHistogram.decode(trial[f"{kind}_time_hist"])
@@ -97,7 +99,7 @@ def test_the_histograms_hold_every_completion(whole) -> None:
             assert highest_ms == pytest.approx(trial[f"{kind}_time_ms"]["max"], rel=0.01)
 
 
-def test_time_goes_on_and_what_is_left_comes_to_nothing(whole) -> None:
+def test_time_goes_on_and_what_is_left_comes_to_nothing(whole: Whole) -> None:
     trials, _, watcher, _ = whole
     times_s = [trial["t_s"] for trial in trials]
     assert times_s == sorted(times_s)
@@ -106,7 +108,7 @@ def test_time_goes_on_and_what_is_left_comes_to_nothing(whole) -> None:
     assert watcher.left_s[-1] == 0
 
 
-def test_a_run_without_trouble_says_nothing(whole) -> None:
+def test_a_run_without_trouble_says_nothing(whole: Whole) -> None:
     assert whole[2].notices == []
 
 
@@ -185,7 +187,9 @@ def test_a_target_that_answers_something_else_is_marked(tmp_path: Path) -> None:
     assert measured(run.trials, "well") == [True]
 
 
-def test_a_target_that_answers_the_work_wrongly_is_marked(tmp_path: Path, monkeypatch) -> None:
+def test_a_target_that_answers_the_work_wrongly_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It gets `/` right, so it is let in, and answers 404 where work is asked for."""
     monkeypatch.setattr("bench.measure.slice.WINDOW_LIMIT_S", 0.3)
     profile = tiny(grid("well", "sick", delays_s=[0.001]))
@@ -196,7 +200,7 @@ def test_a_target_that_answers_the_work_wrongly_is_marked(tmp_path: Path, monkey
 
 
 def test_a_target_that_dies_in_a_slice_is_marked_and_is_fresh_for_the_next(
-    tmp_path: Path, monkeypatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It dies of SIGKILL on its 20th delay of a process: in each of the 2 x 2 slices anew."""
     monkeypatch.setattr("bench.measure.slice.WINDOW_LIMIT_S", 0.3)
@@ -276,7 +280,7 @@ real.main(["--batch"])
 
 @pytest.mark.parametrize("when", ["True", "'release' in line"])
 def test_a_generator_that_fails_while_warming_does_not_end_the_run(
-    tmp_path: Path, monkeypatch, when: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     """On its first line, which asks for a warm-up, or on its second, which releases it."""
     script = FAILS_ONCE.format(when=when, flag=str(tmp_path / "flag"))

@@ -1,6 +1,7 @@
 """Targets as live processes: real servers, and servers that misbehave."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from harness import ROOT, odd_target, processes_below, real_target
@@ -26,7 +27,7 @@ def healthy() -> Iterator[Fleet]:
     fleet.kill_all()
 
 
-def test_the_servers_own_table_says_which_models_there_are(monkeypatch) -> None:
+def test_the_servers_own_table_says_which_models_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     models = known_models()
     assert set(models) >= {"blocking", "threaded", "asyncio", "uvloop", "trio"}
@@ -35,7 +36,9 @@ def test_the_servers_own_table_says_which_models_there_are(monkeypatch) -> None:
     assert (models["threaded"].family, models["trio"].family) == ("sync", "async")
 
 
-def test_a_model_whose_library_is_missing_says_what_to_install(monkeypatch, tmp_path) -> None:
+def test_a_model_whose_library_is_missing_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """sys.modules[name] = None makes Python say that the library is not installed."""
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['trio'] = None\n")
     monkeypatch.chdir(ROOT)

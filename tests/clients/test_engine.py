@@ -238,15 +238,17 @@ def test_the_warm_up_ends_when_as_many_requests_failed_as_there_are_connections(
 
 
 def test_each_connection_is_served_once_before_any_is_served_twice() -> None:
-    """A server that is busy with the connections it has may accept the others late."""
+    """The fifth starts 0.16 s after the first, which is answered at once and has to wait for it.
+
+    A server that is busy with the connections it has may accept the others late.
+    """
     turns: list[int] = []
 
     def note(turn: Turn) -> None:
         turns.append(turn.nth_on_connection)
-        turn.wait(0.02 * turn.connection if turn.nth_on_connection == 1 else 0)
         turn.send()
 
-    run(note, connections=5)
+    run(note, connections=5, delay_s=0.2)
     assert turns[:5] == [1] * 5
 
 
@@ -287,6 +289,21 @@ def test_time_spent_connecting_is_response_time_but_not_service_time() -> None:
     raw, _ = run(answer, keep_alive=False)
     assert not raw.steady_ns
     assert all(r > s for r, s in zip(raw.response_ns, raw.service_ns, strict=True))
+
+
+def test_the_first_reply_on_a_new_connection_counts_the_time_spent_connecting() -> None:
+    """Even if it equals the last good one: here all first replies do, and no second one."""
+    closing = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+    def close_after_two(turn: Turn) -> None:
+        if turn.nth_on_connection == 1:
+            turn.send()
+        else:
+            turn.finish(closing)
+
+    raw, server = run(close_after_two)
+    assert server.accepted >= len(server.requests) // 2
+    assert not raw.steady_ns
 
 
 def test_the_fast_path_takes_the_replies_that_look_like_the_last_one() -> None:
@@ -349,9 +366,12 @@ def open_descriptors() -> int:
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "close"])
 def test_no_descriptor_is_left_open(script: Script, keep_alive: bool) -> None:
     before = open_descriptors()
-    limits = {"warmup_limit_s": 0.1, "window_limit_s": 0.1, "drain_s": 0.0}
-    run(script, keep_alive=keep_alive, **limits)
-    assert open_descriptors() == before
+    with ScriptedServer(script) as server:
+        load = load_for(server, keep_alive=keep_alive, warmup_limit_s=0.1)
+        engine = Engine(replace(load, window_limit_s=0.1, drain_s=0.0))
+        engine.run()
+    assert open_descriptors() == before, "while the engine is still there"
+    assert engine.record.sent > 0
 
 
 def test_connections_stay_open_after_measuring_until_they_are_closed() -> None:

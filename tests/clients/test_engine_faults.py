@@ -109,6 +109,7 @@ def test_a_reply_that_never_comes_is_a_timeout_and_its_connection_is_given_up(
             load_for(server, keep_alive=keep_alive, request_timeout_s=0.2, window_s=0.5)
         ).run()
     assert seen(raw) == {"timeout": 1}
+    assert raw.timeouts_in_window == 0, "the connection was not yet served"
     assert raw.served_total == len(server.requests) - 1
     assert min(raw.replies) > 0
     if keep_alive:

@@ -14,7 +14,8 @@ from clients.__main__ import load_from, main, parse_duration_s
 from clients.sample import decode_histogram
 from tests.clients.scripted import OK, ScriptedServer, Turn
 
-COMMAND = [sys.executable, "-m", "clients"]
+# Where tests run in the background, their children would ignore interrupts too.
+COMMAND = ["env", "--default-signal=INT", sys.executable, "-m", "clients"]
 FIGURES = {
     "requests", "completions", "errors", "warmup_s", "duration_s", "throughput_rps",
     "offered_rps", "sent_rps", "response_time_ms", "service_time_ms", "lateness_ms",
