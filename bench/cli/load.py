@@ -14,4 +14,4 @@ SETTINGS: dict[str, Any] = {
 
 def load(context: typer.Context) -> None:
     """Load any HTTP/1.1 server and judge the measurement."""
-    os.execv(sys.executable, [sys.executable, "-m", "clients", *context.args])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clients", *context.args])

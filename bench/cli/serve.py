@@ -14,4 +14,4 @@ SETTINGS: dict[str, Any] = {
 
 def serve(context: typer.Context) -> None:
     """Serve one model, until SIGTERM or Ctrl-C."""
-    os.execv(sys.executable, [sys.executable, "-m", "servers", *context.args])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "servers", *context.args])

@@ -7,7 +7,7 @@ from typing import Any
 from bench.measure.json_process import JsonProcess
 from bench.measure.process import TargetError
 
-COMMAND = (sys.executable, "-m", "clients", "--batch")
+COMMAND = (sys.executable, "-P", "-m", "clients", "--batch")
 RELEASE_LIMIT_S = 30.0
 ANSWER_MARGIN_S = 15.0
 

@@ -118,6 +118,7 @@ def override(
     if seed is not None:
         profile = replace(profile, seed=whole(seed, "--seed", 0, 2**32))
     _known_models(profile.targets, models, f"profile {profile.name}")
+    _kept_alive(profile, models)
     return profile
 
 
@@ -163,3 +164,14 @@ def _known_models(targets: Sequence[str], models: Mapping[str, Model], where: st
     for target in targets:
         if model_of(target) not in models:
             raise UserError(f"{where}: no model {target!r}; the models are {', '.join(models)}")
+
+
+def _kept_alive(profile: Profile, models: Mapping[str, Model]) -> None:
+    """Refuse to compare a handshake with a model."""
+    for grid in profile.grids:
+        for target in grid.targets:
+            if grid.connection == "keep-alive" and models[model_of(target)].serves_one_at_a_time:
+                raise UserError(
+                    f"profile {profile.name}: {target} serves one connection at a time and keeps "
+                    'none alive: put it into a grid with connection = "close"'
+                )

@@ -16,7 +16,7 @@ from bench.measure.process import Process, Ready, TargetError
 from bench.measure.profile import Model
 
 PROBE_TIMEOUT_S = 5.0
-SERVERS = (sys.executable, "-m", "servers")
+SERVERS = (sys.executable, "-P", "-m", "servers")
 
 
 @dataclass(frozen=True)

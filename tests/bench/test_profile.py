@@ -138,3 +138,8 @@ def test_the_config_is_plain_and_whole() -> None:
         "connections": [1, 16, 128, 1024],
         "pairs": [["uvloop", "threaded"], ["asyncio", "threaded"], ["trio", "threaded"]],
     }
+
+
+def test_a_model_that_keeps_nothing_alive_is_refused_in_a_keep_alive_grid() -> None:
+    with pytest.raises(UserError, match="profile tiny: blocking serves one connection at a time"):
+        override(tiny(grid("blocking", connection="keep-alive")), MODELS)

@@ -87,38 +87,43 @@ def test_errors_and_reasons_are_told_in_words_too() -> None:
     assert " protocol" in result.stdout
 
 
+URL = "http://127.0.0.1:1/"
 BAD_USE = {
-    "no URL": [],
-    "a URL that is none": ["https://h/"],
-    "an unknown flag": ["--nonsense", "http://h/"],
-    "a shortened flag": ["--conn", "2", "http://h/"],
-    "no connections": ["-c", "0", "http://h/"],
-    "connections in words": ["-c", "two", "http://h/"],
-    "connections in other digits": ["-c", "\u0663", "http://h/"],
-    "too many connections": ["-c", "1000001", "http://h/"],
-    "a duration without unit": ["-d", "10", "http://h/"],
-    "a duration below nothing": ["-d", "-1s", "http://h/"],
-    "a duration of nothing": ["-d", "0s", "http://127.0.0.1/"],
-    "a duration beyond a day": ["-d", "1500m", "http://h/"],
-    "a duration beyond floats": ["-d", "9" * 400 + "s", "http://h/"],
-    "a timeout in words": ["--timeout", "soon", "http://h/"],
-    "a timeout of nothing": ["--timeout", "0s", "http://127.0.0.1/"],
-    "a connect timeout of nothing": ["--connect-timeout", "0s", "http://127.0.0.1/"],
-    "an unknown method": ["--method", "BREW", "http://h/"],
-    "two URLs": ["http://h/", "http://i/"],
-    "a host that cannot exist": ["http://a..b/"],
+    "no URL": ([], "give the URL to load"),
+    "a URL that is none": (["https://h/"], "only http:// is supported"),
+    "an unknown flag": (["--nonsense", URL], "unrecognized arguments: --nonsense"),
+    "a shortened flag": (["--conn=2", URL], "unrecognized arguments: --conn=2"),
+    "no connections": (["-c", "0", URL], "'0' is not a whole number from 1 to 1000000"),
+    "connections in words": (["-c", "two", URL], "'two' is not a whole number"),
+    "connections in other digits": (["-c", "\u0663", URL], "is not a whole number"),
+    "too many connections": (["-c", "1000001", URL], "'1000001' is not a whole number"),
+    "a duration without unit": (["-d", "10", URL], "'10' is not a duration: use for example"),
+    "a duration below nothing": (["-d=-1s", URL], "'-1s' is not a duration"),
+    "a duration of nothing": (["-d", "0s", URL], "--duration must be more than nothing"),
+    "a duration beyond a day": (["-d", "1441m", URL], "'1441m' is longer than a day"),
+    "a duration beyond floats": (["-d", "9" * 400 + "s", URL], "is longer than a day"),
+    "a timeout in words": (["--timeout", "soon", URL], "'soon' is not a duration"),
+    "a timeout of nothing": (["--timeout", "0s", URL], "--timeout must be more than nothing"),
+    "a connect timeout of nothing": (
+        ["--connect-timeout", "0s", URL],
+        "--connect-timeout must be more than nothing",
+    ),
+    "an unknown method": (["--method", "BREW", URL], "invalid choice: 'BREW'"),
+    "two URLs": ([URL, URL], f"unrecognized arguments: {URL}"),
+    "a host that cannot exist": (["http://a..b/"], "cannot find the host 'a..b'"),
 }
 
 
-@pytest.mark.parametrize("arguments", BAD_USE.values(), ids=BAD_USE)
-def test_wrong_use_is_one_line_and_exit_code_2(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("arguments", "words"), BAD_USE.values(), ids=BAD_USE)
+def test_wrong_use_is_one_line_that_says_what_and_exit_code_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:  # argparse exits, the rest returns
         sys.exit(main(arguments))
     printed = capsys.readouterr()
     assert (ended.value.code, printed.out) == (2, "")
     assert printed.err.startswith("crossover load: ")
+    assert words in printed.err
     assert printed.err.count("\n") == 1
 
 
