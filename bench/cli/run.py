@@ -24,7 +24,7 @@ def run(
     connections: Annotated[str, typer.Option(help="only these numbers of connections: 1,64")] = "",
     rounds: Annotated[int | None, typer.Option(help="exactly this many rounds")] = None,
     budget: Annotated[
-        str | None, typer.Option(help="time to spend, as 4m20s, if the least number of rounds fits")
+        str | None, typer.Option(help="time to spend, as 4m20s, unless rounds_min needs more")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="seed of the order of slices")] = None,
     server_cores: Annotated[int, typer.Option(help="cores for the server")] = 1,
