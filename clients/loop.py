@@ -34,7 +34,8 @@ class Loop:
         self.payload = load.request.payload
         keep_body = load.expected_body is not None
         self.connections = [
-            Connection(i, ResponseFramer(keep_body=keep_body)) for i in range(load.connections)
+            Connection(i, ResponseFramer(keep_body=keep_body, to_head=load.request.to_head))
+            for i in range(load.connections)
         ]
         self.record = Record()
         self.epoll = select.epoll()
@@ -119,16 +120,16 @@ class Loop:
     def _start_due(self, now: int) -> None:
         while self.pending and self.pending[0][0] <= now:
             conn = self.connections[heapq.heappop(self.pending)[1]]
-            self._begin(conn)
+            began_ns = clock_ns()
+            self.record.account(began_ns, +1)
+            self._begin(conn, began_ns)
 
-    def _begin(self, conn: Connection) -> None:
+    def _begin(self, conn: Connection, now: int) -> None:
         """Start a request now: on the open connection, or on a new one."""
-        now = clock_ns()
         conn.began_ns = now
         conn.outstanding = conn.untouched = True
         conn.steady = conn.served and conn.used
         conn.unsent = self.payload
-        self.record.account(now, +1)
         if conn.sock is not None or self._open(conn, select.EPOLLIN):
             self._writable(conn)
 
@@ -139,7 +140,6 @@ class Loop:
         conn.sock, conn.fd, conn.recv, conn.send = sock, sock.fileno(), sock.recv, sock.send
         if self.load.keep_alive:  # a connection's only request never waits for an acknowledgement
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        conn.framer.reset(to_head=self.load.request.to_head)
         self.by_fd[conn.fd] = conn
         self.epoll.register(conn.fd, events)
         conn.events = events
@@ -185,13 +185,13 @@ class Loop:
             self._close(conn)  # an idle connection that the server gave up, or sent junk on
             return
         whole = conn.untouched
+        if whole and (data == self.good or self._looks_like_last(data)):
+            self._complete(conn, reuse=self.load.keep_alive)
+            return
         conn.untouched = conn.steady = False
         try:
             if not data:
                 reply = conn.framer.end()
-            elif whole and self._looks_like_last(data):
-                self._complete(conn, reuse=True)
-                return
             else:
                 fed = conn.framer.feed(data)
                 if fed is None:
@@ -226,7 +226,7 @@ class Loop:
             self.record.error("body")
             self._next(conn, clock_ns(), reuse=reuse)
         else:
-            if data and reuse:
+            if data and (reuse or not self.load.keep_alive):
                 self.good = data
                 self.good_head = _head_that_frames(data, reply) if expected is None else None
             self._complete(conn, reuse=reuse)
@@ -244,12 +244,13 @@ class Loop:
         self._next(conn, now, reuse=reuse)
 
     def _next(self, conn: Connection, now: int, *, reuse: bool) -> None:
-        conn.outstanding = False
-        self.record.account(now, -1)
         if not reuse:
             self._close(conn)
         if self.repeating:
-            self._begin(conn)
+            self._begin(conn, now)
+        else:
+            conn.outstanding = False
+            self.record.account(now, -1)
 
     def _fail(self, conn: Connection, kind: str) -> None:
         """Count an error, close the connection, and begin again a little later."""
@@ -286,6 +287,8 @@ class Loop:
             del self.by_fd[conn.fd]
             conn.sock.close()
             conn.sock = None
+        if not conn.untouched:
+            conn.framer.reset()
         conn.used = False
         conn.unsent = b""
 

@@ -49,7 +49,10 @@ _head_memo: dict[bytes, _Head] = {}
 
 
 class ResponseFramer:
-    """Cuts the bytes of one connection into replies, wherever the network split them."""
+    """Cuts the bytes of one connection into replies, wherever the network split them.
+
+    `to_head` says that the requests are HEAD requests, to which no body is sent.
+    """
 
     __slots__ = (
         "_body",
@@ -63,13 +66,13 @@ class ResponseFramer:
         "_to_head",
     )
 
-    def __init__(self, *, keep_body: bool = False) -> None:
+    def __init__(self, *, keep_body: bool = False, to_head: bool = False) -> None:
         self._keep_body = keep_body
+        self._to_head = to_head
         self.reset()
 
-    def reset(self, *, to_head: bool = False) -> None:
-        """Forget everything: the next bytes start the reply to a new request, HEAD or not."""
-        self._to_head = to_head
+    def reset(self) -> None:
+        """Forget everything: the next bytes start a new reply."""
         self._buffer = b""
         self._start_reply()
 

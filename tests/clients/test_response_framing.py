@@ -111,9 +111,7 @@ every_bad = pytest.mark.parametrize("data", BAD.values(), ids=BAD)
 
 
 def framer_for(case: Case) -> ResponseFramer:
-    framer = ResponseFramer(keep_body=True)
-    framer.reset(to_head=case.to_head)
-    return framer
+    return ResponseFramer(keep_body=True, to_head=case.to_head)
 
 
 def feed_all(framer: ResponseFramer, pieces: Iterable[bytes]) -> Reply | None:
@@ -181,14 +179,13 @@ def test_a_reply_cut_short_anywhere_is_truncated(case: Case) -> None:
 def test_the_same_framer_then_frames_the_next_reply(case: Case) -> None:
     framer = framer_for(case)
     finish(framer, case, framer.feed(case.data))
-    framer.reset(to_head=case.to_head)
+    framer.reset()
     check(case, finish(framer, case, framer.feed(case.data)))
 
 
 @every_case
 def test_bodies_are_counted_but_kept_only_when_asked_for(case: Case) -> None:
-    framer = ResponseFramer(keep_body=False)
-    framer.reset(to_head=case.to_head)
+    framer = ResponseFramer(keep_body=False, to_head=case.to_head)
     reply = finish(framer, case, framer.feed(case.data))
     assert reply.body is None
     assert reply.body_bytes == len(case.body)
@@ -287,8 +284,7 @@ def test_a_reply_split_anywhere_is_the_same_reply(
 
 def outcome(pieces: list[bytes], *, to_head: bool) -> object:
     """What comes of the pieces: a reply, or the class of the error. Any other error escapes."""
-    framer = ResponseFramer(keep_body=True)
-    framer.reset(to_head=to_head)
+    framer = ResponseFramer(keep_body=True, to_head=to_head)
     try:
         for index, piece in enumerate(pieces):
             reply = framer.feed(piece)
