@@ -17,8 +17,10 @@ from clients.load import Load, Raw
 from clients.loop import Loop, clock_ns
 from clients.request import Request
 from clients.schedule import spread_starts
+from clients.window import Window
 
 SPARE_DESCRIPTORS = 16
+EASILY_ACCEPTED = 64
 
 
 class Engine:
@@ -55,15 +57,17 @@ class Engine:
         load, started_ns = self.load, clock_ns()
         if load.keep_alive:
             self.loop.connect_all()
-            self._serve_each_once()
+            if load.connections > EASILY_ACCEPTED:
+                self._serve_each_once()
         self.loop.pump(self._warm_until(self._schedule_starts()))
         opened_ns = self._open_window()
         timeouts = self.record.errors["timeout"]
         cpu, server_cpu = time.process_time_ns(), cpu_ns(load.watched_pids)
-        earliest_ns = opened_ns + round(load.window_s * 1e9)
-        self.loop.pump(self._measured_until(earliest_ns, opened_ns))
+        window = Window(load, self.record, opened_ns)
+        self.loop.pump(window.may_close)
         cpu, server_cpu = time.process_time_ns() - cpu, cpu_ns(load.watched_pids) - server_cpu
-        closed_ns = self._close_window(earliest_ns)
+        closed_ns = window.closed_ns(clock_ns())
+        self.record.account(closed_ns, 0)
         raw = Raw(
             self.record.steady_ns,
             self.record.response_ns,
@@ -139,24 +143,6 @@ class Engine:
         self.record.forget_samples()
         for conn in self.loop.connections:
             conn.replies = 0
-
-    def _measured_until(self, earliest_ns: int, opened_ns: int) -> Callable[[int], bool]:
-        """The window holds what it must, or as many failures, or has taken too long."""
-        record, wanted = self.record, self.load.completions_wanted
-        failures_wanted = record.failed + wanted
-        limit_ns = opened_ns + round(self.load.window_limit_s * 1e9)
-        return lambda now: (
-            (record.last_done_ns >= earliest_ns and record.completions >= wanted)
-            or (record.failed >= failures_wanted and now >= earliest_ns)
-            or now >= limit_ns
-        )
-
-    def _close_window(self, earliest_ns: int) -> int:
-        """The window closes on its last completion, or on the clock where none came in the end."""
-        done_ns = self.record.last_done_ns
-        closed_ns = done_ns if done_ns >= earliest_ns else clock_ns()
-        self.record.account(closed_ns, 0)
-        return closed_ns
 
     def _drain(self) -> None:
         """Send no more; wait for what is outstanding, up to the limit."""

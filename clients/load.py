@@ -14,7 +14,8 @@ class Load:
 
     The window opens on a completion, once every connection has been served or `warmup_limit_s` is
     over, and closes on the first completion after both `window_s` and `completions_wanted`, or on
-    the clock after `window_limit_s`.
+    the clock after `window_limit_s`. After `saturated_s` it needs no more than
+    `completions_saturated` (None: as many as ever).
     """
 
     request: Request
@@ -25,12 +26,19 @@ class Load:
     window_limit_s: float = 30.0
     warmup_limit_s: float = 10.0
     completions_wanted: int = 1
+    saturated_s: float = 0.0
+    completions_saturated: int | None = None
     serves_one_at_a_time: bool = False
     drain_s: float = 0.5
     connect_timeout_s: float = 5.0
     request_timeout_s: float = 60.0
     expected_body: bytes | None = None
     watched_pids: tuple[int, ...] = ()
+
+    @property
+    def completions_least(self) -> int:
+        """How many completions any window must hold."""
+        return self.completions_saturated or self.completions_wanted
 
 
 @dataclass(slots=True)

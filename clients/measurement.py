@@ -84,7 +84,7 @@ def _verdict(load: Load, result: dict[str, Any]) -> dict[str, Any]:
     reasons = invalid_reasons(
         Figures(
             completions=result["completions"],
-            completions_wanted=load.completions_wanted,
+            completions_wanted=load.completions_least,
             errors=result["errors"],
             client_cpu_utilisation=result["client_cpu_utilisation"],
             bound_ratio=result["bound_ratio"],

@@ -6,11 +6,14 @@ The rules are those of docs/method.md: the window, the warm-up, what counts as o
 from collections.abc import Mapping
 from typing import Any
 
-from bench.measure.plan import Cell
+from bench.measure.plan import Cell, Point
 from bench.measure.profile import Profile
 from bench.measure.usage import Usage
 
 DRAIN_FLOOR_S = 0.5
+# A target that takes longer than this for the completions wanted is saturated: its replies come
+# evenly rather than in step, and fewer of them will do.
+SATURATED_DELAYS = 12
 WARMUP_LIMIT_S = 5.0
 WINDOW_LIMIT_S = 15.0
 
@@ -68,14 +71,31 @@ def order_for(
         "delay_s": point.delay_s,
         "window_s": profile.window_s,
         "window_limit_s": profile.window_s + WINDOW_LIMIT_S + 20 * point.delay_s,
-        "warmup_limit_s": drain_s(point.delay_s) if one_at_a_time else WARMUP_LIMIT_S,
         "completions_wanted": wanted,
         "serves_one_at_a_time": one_at_a_time,
-        "drain_s": drain_s(point.delay_s),
         "request_timeout_s": profile.request_timeout_s,
         "body": body,
         "watched_pids": watched_pids,
+        **(_in_turn(point) if one_at_a_time else _at_once(point, profile)),
     }
+
+
+def _at_once(point: Point, profile: Profile) -> dict[str, Any]:
+    """The limits of a slice on a target that serves its connections together."""
+    return {
+        "warmup_limit_s": WARMUP_LIMIT_S,
+        "saturated_s": SATURATED_DELAYS * point.delay_s,
+        "completions_saturated": profile.completions_saturated * point.connections,
+        "drain_s": drain_s(point.delay_s),
+    }
+
+
+def _in_turn(point: Point) -> dict[str, Any]:
+    """The same where one is served at a time: no waiting for what will not come."""
+    limit_s = drain_s(point.delay_s)
+    if point.connections * point.delay_s > limit_s:
+        return {"warmup_limit_s": point.delay_s, "drain_s": 2 * point.delay_s}
+    return {"warmup_limit_s": limit_s, "drain_s": limit_s}
 
 
 def drain_s(delay_s: float) -> float:
@@ -102,7 +122,7 @@ def trial_of(
         "server_voluntary_switches": None if use is None else use.voluntary_switches,
         "server_involuntary_switches": None if use is None else use.involuntary_switches,
         "steal_ratio": steal_ratio,
-        "target_replaced": answer["owed"] > 0,
+        "target_replaced": answer["owed"] > 0 or answer["errors"]["timeout"] > 0,
         "valid": answer["valid"],
         "invalid_reasons": list(answer["invalid_reasons"]),
     }
