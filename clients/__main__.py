@@ -116,26 +116,38 @@ def _load_of(options: argparse.Namespace) -> Load:
 
 
 def _batch() -> int:
-    """Answer each slice asked for with its figures, or with `{"failed": why}`.
-
-    Its connections stay open, so that the server can be looked at, until `{"release": true}`.
-    """
-    engine: Engine | None = None
+    """Obey each order on stdin; what cannot be done is answered with `{"failed": why}`."""
+    engines: dict[str, Engine] = {}
     for line in sys.stdin:
-        order = json.loads(line)
-        if engine is not None:
-            engine.close()
-            engine = None
-        answer: dict[str, Any] = {}
-        if not order.get("release"):
-            try:
-                load = load_from(order)
-                engine = Engine(load)
-                answer = measurement(load, engine.measure(), histograms=True)
-            except LoadError as error:
-                answer = {"failed": str(error)}
+        try:
+            answer = _obey(json.loads(line), engines)
+        except LoadError as error:
+            answer = {"failed": str(error)}
         print(json.dumps(answer, allow_nan=False), flush=True)
     return 0
+
+
+def _obey(order: dict[str, Any], engines: dict[str, Engine]) -> dict[str, Any]:
+    """One order: `{"open": NAME, "load": {...}}`, `{"burst": NAME}`, `{"finish": NAME}`.
+
+    `finish` is answered with the slice's figures. Connections stay open, so that the servers can be
+    looked at, until `{"release": true}`.
+    """
+    match order:
+        case {"open": name, "load": fields}:
+            engines[name] = Engine(load_from(fields))
+            engines[name].open()
+        case {"burst": name} if name in engines:
+            engines[name].burst()
+        case {"finish": name} if name in engines:
+            return measurement(engines[name].load, engines[name].finish(), histograms=True)
+        case {"release": _}:
+            for engine in engines.values():
+                engine.close()
+            engines.clear()
+        case _:
+            raise LoadError(f"no slice is open for the order {order}")
+    return {}
 
 
 def load_from(order: dict[str, Any]) -> Load:

@@ -1,15 +1,15 @@
 """The engine: the phases of one slice, from connecting to the last reply.
 
-Connect, serve each connection once, warm up, measure, drain. The loop does the work; this module
-says when each phase is over. See docs/method.md for the rules.
+Connect and serve each connection once; then, in one burst or several, warm up, measure and drain.
+The loop does the work; this module says when each phase is over. docs/method.md has the rules.
 """
 
 import gc
 import resource
 import socket
 import time
-from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from clients.cpu_clock import cpu_ns
 from clients.errors import LoadError
@@ -20,7 +20,6 @@ from clients.schedule import spread_starts
 from clients.window import Window
 
 SPARE_DESCRIPTORS = 16
-EASILY_ACCEPTED = 64
 
 
 class Engine:
@@ -30,6 +29,10 @@ class Engine:
         self.load = load
         self.loop = Loop(load, *_resolve(load.request))
         self.record = self.loop.record
+        self.replies = [0] * load.connections
+        self.warmup_ns = self.window_ns = self.area_ns = 0
+        self.client_cpu_ns = self.server_cpu_ns = 0
+        self.timeouts = self.in_flight_at_close = 0
 
     def run(self) -> Raw:
         """Measure, then close every connection. Raises LoadError where it cannot even begin."""
@@ -39,55 +42,80 @@ class Engine:
             self.close()
 
     def measure(self) -> Raw:
-        """Connect, warm up, measure, drain; the connections stay open until `close`."""
+        """Open, all bursts, finish; the connections stay open until `close`."""
+        self.open()
+        for _ in range(self.load.bursts):
+            self.burst()
+        return self.finish()
+
+    def open(self) -> None:
+        """Connect, and have each connection served once. Raises LoadError where it cannot."""
         _require_descriptors(self.load.connections + SPARE_DESCRIPTORS)
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            return self._measure()
-        finally:
-            if collecting:
-                gc.enable()
+        started_ns = clock_ns()
+        if self.load.keep_alive:
+            with _no_collection():
+                self.loop.connect_all()
+                self._serve_each_once()
+        self.warmup_ns += clock_ns() - started_ns
+
+    def burst(self) -> None:
+        """Load, warm up, measure a window's share, and drain: then the target is quiet again."""
+        with _no_collection():
+            self.loop.repeating = True
+            started_ns, mark = clock_ns(), self.record.mark()
+            self.loop.pump(self._warm_until(self._schedule_starts()))
+            opened_ns = self.record.last_done_ns or clock_ns()
+            self.record.forget_since(mark)
+            self.warmup_ns += opened_ns - started_ns
+            self._window(opened_ns)
+            self._drain()
+
+    def finish(self) -> Raw:
+        """The figures of all bursts together."""
+        record = self.record
+        return Raw(
+            steady_ns=record.steady_ns,
+            response_ns=record.response_ns,
+            service_ns=record.service_ns,
+            replies=self.replies,
+            warmup_ns=self.warmup_ns,
+            window_ns=self.window_ns,
+            in_flight_area_ns=self.area_ns,
+            client_cpu_ns=self.client_cpu_ns,
+            server_cpu_ns=self.server_cpu_ns,
+            requests_sent=record.sent,
+            served_total=record.served_total,
+            errors=record.errors,
+            timeouts_in_window=self.timeouts,
+            in_flight_at_close=self.in_flight_at_close,
+            owed=record.in_flight,
+        )
 
     def close(self) -> None:
         """Close every connection."""
         self.loop.close()
 
-    def _measure(self) -> Raw:
-        load, started_ns = self.load, clock_ns()
-        if load.keep_alive:
-            self.loop.connect_all()
-            if load.connections > EASILY_ACCEPTED:
-                self._serve_each_once()
-        self.loop.pump(self._warm_until(self._schedule_starts()))
-        opened_ns = self._open_window()
-        timeouts = self.record.errors["timeout"]
-        cpu, server_cpu = time.process_time_ns(), cpu_ns(load.watched_pids)
-        window = Window(load, self.record, opened_ns)
+    def _window(self, opened_ns: int) -> None:
+        """Measure one window and add it to the sums."""
+        record, pids = self.record, self.load.watched_pids
+        record.area_ns, record.area_since_ns = 0, opened_ns
+        self._count_replies(-1)
+        timeouts, cpu, server_cpu = record.errors["timeout"], time.process_time_ns(), cpu_ns(pids)
+        window = Window(self.load, record, opened_ns)
         self.loop.pump(window.may_close)
-        cpu, server_cpu = time.process_time_ns() - cpu, cpu_ns(load.watched_pids) - server_cpu
+        self.client_cpu_ns += time.process_time_ns() - cpu
+        self.server_cpu_ns += cpu_ns(pids) - server_cpu
         closed_ns = window.closed_ns(clock_ns())
-        self.record.account(closed_ns, 0)
-        raw = Raw(
-            self.record.steady_ns,
-            self.record.response_ns,
-            self.record.service_ns,
-            [conn.replies for conn in self.loop.connections],
-            opened_ns - started_ns,
-            closed_ns - opened_ns,
-            self.record.area_ns,
-            cpu,
-            server_cpu,
-            self.record.sent,
-            self.record.served_total,
-            self.record.errors,
-            self.record.errors["timeout"] - timeouts,
-            self.record.in_flight,
-            0,
-        )
-        self._drain()
-        raw.owed, raw.served_total = self.record.in_flight, self.record.served_total
-        return raw
+        record.account(closed_ns, 0)
+        self._count_replies(+1)
+        self.window_ns += closed_ns - opened_ns
+        self.area_ns += record.area_ns
+        self.timeouts += record.errors["timeout"] - timeouts
+        self.in_flight_at_close += record.in_flight
+
+    def _count_replies(self, sign: int) -> None:
+        for conn in self.loop.connections:
+            self.replies[conn.index] += sign * conn.replies
 
     def _serve_each_once(self) -> None:
         """One request on every connection, and quiet until all are answered.
@@ -96,12 +124,11 @@ class Engine:
         take one a pass. Without this, the last of 1,024 connections were accepted seconds late.
         """
         self.loop.repeating = False
-        limit_ns = self._warm_up_limit_ns(self._schedule_starts())
+        limit_ns, mark = self._warm_up_limit_ns(self._schedule_starts()), self.record.mark()
         self.loop.pump(
             lambda now: (self.record.in_flight == 0 and not self.loop.pending) or now >= limit_ns
         )
-        self.loop.repeating = True
-        self._forget()
+        self.record.forget_since(mark)
 
     def _schedule_starts(self) -> int:
         now = clock_ns()
@@ -118,40 +145,43 @@ class Engine:
 
         Where as many requests failed, waiting longer would not make the slice a valid one.
         """
-        limit_ns, connections = self._warm_up_limit_ns(started_ns), self.load.connections
+        record, connections = self.record, self.load.connections
+        limit_ns = self._warm_up_limit_ns(started_ns)
+        replies_wanted = record.completions + connections
+        failures_wanted = record.failed + connections
         return lambda now: (
             (
                 self.loop.unserved == 0
-                and self.record.completions >= connections
+                and record.completions >= replies_wanted
                 and not self.loop.pending
             )
-            or self.record.failed >= connections
+            or record.failed >= failures_wanted
             or now >= limit_ns
         )
 
     def _warm_up_limit_ns(self, started_ns: int) -> int:
         return started_ns + round((self.load.warmup_limit_s + self.load.delay_s) * 1e9)
 
-    def _open_window(self) -> int:
-        """Forget the warm-up; the window opens on the completion that ended it."""
-        opened_ns = self.record.last_done_ns or clock_ns()
-        self._forget()
-        self.record.area_ns, self.record.area_since_ns = 0, opened_ns
-        return opened_ns
-
-    def _forget(self) -> None:
-        self.record.forget_samples()
-        for conn in self.loop.connections:
-            conn.replies = 0
-
     def _drain(self) -> None:
-        """Send no more; wait for what is outstanding, up to the limit."""
+        """Send no more; wait for what is outstanding, up to the limit; it is not of the window."""
+        mark = self.record.mark()
         self.loop.repeating = False
         self.loop.pending = []
-        # What comes now is not of the window, whose samples have been handed over.
-        self.record.response_ns, self.record.service_ns = array("q"), array("q")
         limit_ns = clock_ns() + round(self.load.drain_s * 1e9)
         self.loop.pump(lambda now: self.record.in_flight == 0 or now >= limit_ns)
+        self.record.forget_since(mark)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector out of a measurement."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _resolve(request: Request) -> tuple[int, tuple[object, ...]]:

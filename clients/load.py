@@ -16,12 +16,16 @@ class Load:
     over, and closes on the first completion after both `window_s` and `completions_wanted`, or on
     the clock after `window_limit_s`. After `saturated_s` it needs no more than
     `completions_saturated` (None: as many as ever).
+
+    The window may be cut into `bursts`, with quiet between them, so that several targets are
+    measured in turns.
     """
 
     request: Request
     connections: int
     keep_alive: bool = True
     delay_s: float = 0.0
+    bursts: int = 1
     window_s: float = 0.25
     window_limit_s: float = 30.0
     warmup_limit_s: float = 10.0

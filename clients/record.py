@@ -40,7 +40,7 @@ class Record:
 
     @property
     def completions(self) -> int:
-        """Correct replies since the samples were last forgotten."""
+        """Correct replies whose samples are kept."""
         return len(self.steady_ns) + len(self.response_ns)
 
     def error(self, kind: str) -> None:
@@ -48,10 +48,14 @@ class Record:
         self.errors[kind] += 1
         self.failed += 1
 
-    def forget_samples(self) -> None:
-        """Begin again with no samples; counts go on."""
-        for samples in (self.steady_ns, self.response_ns, self.service_ns):
-            del samples[:]
+    def mark(self) -> tuple[int, int]:
+        """Where the samples end now, for `forget_since`."""
+        return len(self.steady_ns), len(self.response_ns)
+
+    def forget_since(self, mark: tuple[int, int]) -> None:
+        """Forget the samples that came after the mark; counts go on."""
+        steady, other = mark
+        del self.steady_ns[steady:], self.response_ns[other:], self.service_ns[other:]
 
     def account(self, now_ns: int, change: int) -> None:
         """Integrate the number in flight up to now, then change it."""

@@ -1,4 +1,4 @@
-"""The generator as the harness uses it: a process that is asked for one slice at a time."""
+"""The generator as the harness uses it: a process that measures slices, one burst at a time."""
 
 import sys
 from collections.abc import Collection, Mapping
@@ -8,8 +8,7 @@ from bench.measure.json_process import JsonProcess
 from bench.measure.process import TargetError
 
 COMMAND = (sys.executable, "-P", "-m", "clients", "--batch")
-RELEASE_LIMIT_S = 30.0
-ANSWER_MARGIN_S = 15.0
+ANSWER_LIMIT_S = 30.0
 
 # What the generator takes for a slice that does not say, for the time after which it is lost.
 _DEFAULT_LIMITS_S: dict[str, float] = {
@@ -25,6 +24,7 @@ class Generator:
 
     def __init__(self, cores: Collection[int]) -> None:
         self._process = JsonProcess("generator", COMMAND, cores=cores)
+        self._burst_limits_s: dict[str, float] = {}
 
     def __enter__(self) -> "Generator":
         return self
@@ -32,29 +32,44 @@ class Generator:
     def __exit__(self, *exc_info: object) -> None:
         self.kill()
 
-    def measure(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Measure one slice; its connections stay open until `release`.
+    # Each raises TargetError when the generator is lost, or says that it cannot.
 
-        Raises TargetError when the generator is lost, or says that it cannot.
-        """
-        answer = self._process.ask(order, answer_limit_s(order))
+    def measure(self, load: Mapping[str, Any]) -> dict[str, Any]:
+        """Measure one slice by itself; its connections stay open until `release`."""
+        self.open("slice", load)
+        for _ in range(load.get("bursts", 1)):
+            self.burst("slice")
+        return self.finish("slice")
+
+    def open(self, name: str, load: Mapping[str, Any]) -> None:
+        """Begin a slice, to be known as `name`: connect, and have each connection served once."""
+        self._burst_limits_s[name] = burst_limit_s(load)
+        self._ask({"open": name, "load": load}, self._burst_limits_s[name])
+
+    def burst(self, name: str) -> None:
+        """Measure one burst of a slice."""
+        self._ask({"burst": name}, self._burst_limits_s.get(name, ANSWER_LIMIT_S))
+
+    def finish(self, name: str) -> dict[str, Any]:
+        """The figures of a slice."""
+        return self._ask({"finish": name}, ANSWER_LIMIT_S)
+
+    def release(self) -> None:
+        """Close the connections of all slices."""
+        self._ask({"release": True}, ANSWER_LIMIT_S)
+
+    def _ask(self, order: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
+        answer = self._process.ask(order, limit_s)
         if "failed" in answer:
             raise TargetError(f"generator: {answer['failed']}")
         return answer
-
-    def release(self) -> None:
-        """Close the connections of the last slice. Raises TargetError when it is lost."""
-        self._process.ask({"release": True}, RELEASE_LIMIT_S)
 
     def kill(self) -> None:
         """End it at once."""
         self._process.kill()
 
 
-def answer_limit_s(order: Mapping[str, Any]) -> float:
-    """After how long a generator that has not answered is taken for lost."""
-    limits_s = {key: float(order.get(key, s)) for key, s in _DEFAULT_LIMITS_S.items()}
-    connecting_s, spreading_s = 5.0, 2 * limits_s["delay_s"]
-    warming_s = 2 * limits_s["warmup_limit_s"]  # each connection once, then all of them
-    measuring_s = limits_s["window_limit_s"] + limits_s["drain_s"]
-    return connecting_s + spreading_s + warming_s + measuring_s + ANSWER_MARGIN_S
+def burst_limit_s(load: Mapping[str, Any]) -> float:
+    """After how long a generator that has not opened a slice, or done a burst of it, is lost."""
+    limits_s = {key: float(load.get(key, s)) for key, s in _DEFAULT_LIMITS_S.items()}
+    return sum(limits_s.values()) + limits_s["delay_s"] + ANSWER_LIMIT_S

@@ -5,6 +5,7 @@ do, so that slow drift of the machine hits every target alike.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,13 +57,26 @@ def cells_by_point(profile: Profile) -> list[list[Cell]]:
 
 
 def round_order(profile: Profile, round_index: int) -> list[Cell]:
-    """All cells of the profile in the order of one round; the same seed gives the same order."""
+    """All cells of one round in order, those of a point together; one seed gives one order."""
     generator = random.Random(f"{profile.seed}/{round_index}")
     points = cells_by_point(profile)
     generator.shuffle(points)
     for cells in points:
         generator.shuffle(cells)
     return [cell for cells in points for cell in cells]
+
+
+def burst_order(bursts: Sequence[int], generator: random.Random) -> list[int]:
+    """Whose turn it is: indices of slices with so many bursts each, shuffled anew every time round.
+
+    A slice with a single burst comes in the last time round: what it owes then disturbs nobody.
+    """
+    order = []
+    for left in range(max(bursts, default=0), 0, -1):
+        turn = [index for index, count in enumerate(bursts) if count >= left]
+        generator.shuffle(turn)
+        order += turn
+    return order
 
 
 def _points(grid: Grid) -> list[Point]:

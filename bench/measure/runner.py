@@ -4,24 +4,30 @@ The harness itself does nothing while a slice is measured: it sleeps on the gene
 Progress is told through a `Watcher`, between slices only.
 """
 
+import random
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from itertools import groupby
+from typing import Any, Protocol, TypeVar
 
 from bench.measure.cores import CoreChoice
 from bench.measure.generator import Generator
 from bench.measure.interrupts import InterruptedRunError, ignore_signals, interruptible
 from bench.measure.machine import steal_s
-from bench.measure.plan import Cell, round_order
-from bench.measure.process import TargetError
+from bench.measure.plan import Cell, burst_order, round_order
+from bench.measure.process import Ready, TargetError
 from bench.measure.profile import Profile
 from bench.measure.slice import failed_trial, order_for, trial_of
 from bench.measure.targets import Fleet, Target
+from bench.measure.usage import Usage
 from bench.store import RunWriter
 
 WARMING = {"connections": 4, "window_s": 0.05, "completions_wanted": 200, "window_limit_s": 2.0}
+
+
+Answer = TypeVar("Answer")
 
 
 class Watcher(Protocol):
@@ -80,6 +86,21 @@ def run(
     return state
 
 
+@dataclass
+class Slice:
+    """A slice in progress: its cell, its bursts, and what its target had used before it."""
+
+    cell: Cell
+    load: dict[str, Any] = field(default_factory=dict)
+    before: Usage | None = None
+    lost: str | None = None
+
+    @property
+    def bursts(self) -> int:
+        """How many bursts it takes."""
+        return int(self.load.get("bursts", 1))
+
+
 class Runner:
     """The state of a run in progress."""
 
@@ -134,29 +155,42 @@ class Runner:
         for why in self.lost.values():
             self.watcher.notice(why)
         self._warm_all()
-        cells = round_order(self.profile, index)
-        for done, cell in enumerate(cells):
-            trial = self._slice(cell, {"round": index, "order": self.order})
-            self.order += 1
-            self.writer.append(trial)
-            self.watcher.slice_ends(cell, trial, self._left_s(done + 1, len(cells)))
+        done, order = 0, round_order(self.profile, index)
+        for _, cells in groupby(order, key=lambda cell: cell.point):
+            for cell, trial in self._point(list(cells), index):
+                done += 1
+                self.order += 1
+                self.writer.append(trial)
+                self.watcher.slice_ends(cell, trial, self._left_s(done, len(order)))
 
-    def _slice(self, cell: Cell, place: dict[str, Any]) -> dict[str, Any]:
-        place["t_s"] = round(self.clock.elapsed_s(), 3)
+    def _point(self, cells: Sequence[Cell], index: int) -> Iterator[tuple[Cell, dict[str, Any]]]:
+        """Measure the targets of a point in turns, burst by burst; each one's trials line."""
+        t_s = round(self.clock.elapsed_s(), 3)
+        stolen_s, began_s = steal_s(self.all_cores), time.monotonic()
+        slices = [self._slice(cell) for cell in cells]
+        for each in slices:
+            self._open(each)
+        generator = random.Random(f"{self.profile.seed}/{index}/{self.order}")
+        for turn in burst_order([each.bursts for each in slices], generator):
+            self._burst(slices[turn])
+        steal_ratio = _ratio_since(stolen_s, steal_s(self.all_cores), began_s, len(self.all_cores))
+        finished = [self._finish(each) for each in slices]
+        self._release()
+        for each, finish in zip(slices, finished, strict=True):
+            place = {"round": index, "order": self.order, "t_s": t_s}
+            yield each.cell, self._trial(each, finish, steal_ratio, place)
+
+    def _slice(self, cell: Cell) -> Slice:
+        """A cell whose target is up and warm, or that says why it is lost."""
         if cell.target in self.lost:
-            return failed_trial(cell, self.lost[cell.target], place)
+            return Slice(cell, lost=self.lost[cell.target])
         try:
-            return self._measured(cell, place)
+            return Slice(cell, load=self._load(cell, self._warmed_address(cell.target)))
         except TargetError as error:
-            self.fleet.drop(cell.target)
-            self.watcher.notice(str(error))
-            return failed_trial(cell, str(error), place)
+            return Slice(cell, lost=self._give_up(cell, error))
 
-    def _measured(self, cell: Cell, place: Mapping[str, Any]) -> dict[str, Any]:
-        """Measure one slice. Raises TargetError when the target or the generator is lost."""
-        ready = self._warmed_address(cell.target)
-        process = self.fleet.process(cell.target)
-        order = order_for(
+    def _load(self, cell: Cell, ready: Ready) -> dict[str, Any]:
+        return order_for(
             cell,
             self.profile,
             host=ready.host,
@@ -165,17 +199,55 @@ class Runner:
             body=self.fleet.body or "",
             watched_pids=[ready.pid],
         )
-        before, stolen_s, began_s = process.sample(), steal_s(self.all_cores), time.monotonic()
-        answer = self._ask(order)
-        steal_ratio = _ratio_since(stolen_s, steal_s(self.all_cores), began_s, len(self.all_cores))
-        use = process.sample().since(before)
-        self._release()
-        trial = trial_of(cell, answer, use=use, steal_ratio=steal_ratio, place=place)
+
+    def _open(self, each: Slice) -> None:
+        if each.lost is None:
+            target = each.cell.target
+            try:
+                each.before = self.fleet.process(target).sample()
+                self._ask(lambda generator: generator.open(target, each.load))
+            except TargetError as error:
+                each.lost = self._give_up(each.cell, error)
+
+    def _burst(self, each: Slice) -> None:
+        if each.lost is None:
+            try:
+                self._ask(lambda generator: generator.burst(each.cell.target))
+            except TargetError as error:
+                each.lost = self._give_up(each.cell, error)
+
+    def _finish(self, each: Slice) -> tuple[dict[str, Any], Usage] | None:
+        """The figures of a slice and what its target used; None where it is lost."""
+        if each.lost is not None or each.before is None:
+            return None
+        try:
+            answer = self._ask(lambda generator: generator.finish(each.cell.target))
+            return answer, self.fleet.process(each.cell.target).sample().since(each.before)
+        except TargetError as error:
+            each.lost = self._give_up(each.cell, error)
+            return None
+
+    def _trial(
+        self,
+        each: Slice,
+        finished: tuple[dict[str, Any], Usage] | None,
+        steal_ratio: float | None,
+        place: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        if finished is None:
+            return failed_trial(each.cell, each.lost or "", place)
+        answer, use = finished
+        trial = trial_of(each.cell, answer, use=use, steal_ratio=steal_ratio, place=place)
         if trial["target_replaced"]:
-            self.fleet.drop(cell.target)
+            self.fleet.drop(each.cell.target)
         return trial
 
-    def _warmed_address(self, name: str) -> Any:
+    def _give_up(self, cell: Cell, error: TargetError) -> str:
+        self.fleet.drop(cell.target)
+        self.watcher.notice(str(error))
+        return str(error)
+
+    def _warmed_address(self, name: str) -> Ready:
         """Where a target listens; one that is gone is started afresh, if that works."""
         known = self.fleet.is_alive(name)
         try:
@@ -202,15 +274,16 @@ class Runner:
         ready = self.fleet.address(name)
         one = self.targets[name].model.serves_one_at_a_time
         url = f"http://{ready.host}:{ready.port}/"
-        self._ask({"url": url, "keep_alive": not one, "serves_one_at_a_time": one, **WARMING})
+        load = {"url": url, "keep_alive": not one, "serves_one_at_a_time": one, **WARMING}
+        self._ask(lambda generator: generator.measure(load))
         self._release()
 
-    def _ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
+    def _ask(self, question: Callable[[Generator], Answer]) -> Answer:
         """Ask the generator, starting one where there is none. Raises TargetError if it is lost."""
         if self.generator is None:
             self.generator = Generator(self.cores.generator)
         try:
-            return self.generator.measure(order)
+            return question(self.generator)
         except TargetError:
             self._stop_generator()
             raise

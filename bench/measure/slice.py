@@ -14,6 +14,10 @@ DRAIN_FLOOR_S = 0.5
 # A target that takes longer than this for the completions wanted is saturated: its replies come
 # evenly rather than in step, and fewer of them will do.
 SATURATED_DELAYS = 12
+# A burst lasts at least so long: in all, in delays, and for each connection.
+BURST_S = 0.05
+BURST_DELAYS = 20
+BURST_S_PER_CONNECTION = 1e-4
 WARMUP_LIMIT_S = 5.0
 WINDOW_LIMIT_S = 15.0
 
@@ -84,10 +88,21 @@ def _at_once(point: Point, profile: Profile) -> dict[str, Any]:
     """The limits of a slice on a target that serves its connections together."""
     return {
         "warmup_limit_s": WARMUP_LIMIT_S,
+        "bursts": bursts_of(point, profile),
         "saturated_s": SATURATED_DELAYS * point.delay_s,
         "completions_saturated": profile.completions_saturated * point.connections,
         "drain_s": drain_s(point.delay_s),
     }
+
+
+def bursts_of(point: Point, profile: Profile) -> int:
+    """Into how many bursts a slice is cut: as many as the way in and out of them allows.
+
+    The speed of a shared machine changes within tenths of a second. Targets that take turns in
+    short bursts see the same machine.
+    """
+    burst_s = max(BURST_S, BURST_DELAYS * point.delay_s, BURST_S_PER_CONNECTION * point.connections)
+    return max(1, int(profile.window_s / burst_s))
 
 
 def _in_turn(point: Point) -> dict[str, Any]:

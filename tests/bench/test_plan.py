@@ -1,6 +1,7 @@
 """The plan: every cell once a round, neighbours together, an order that the seed alone decides."""
 
 import os
+import random
 import subprocess
 import sys
 from itertools import groupby
@@ -10,7 +11,7 @@ from harness import MODELS, ROOT, grid, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.plan import Cell, Point, cells_by_point, round_order, work_of
+from bench.measure.plan import Cell, Point, burst_order, cells_by_point, round_order, work_of
 from bench.measure.profile import Grid, Profile, override
 from bench.measure.profile_file import load_profile
 
@@ -126,3 +127,20 @@ def test_a_cell_names_itself_by_the_keys_of_a_trials_line() -> None:
         "units": None,
         "server_cores": 1,
     }
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.integers(0, 99))
+def test_bursts_take_turns(bursts: list[int], seed: int) -> None:
+    """Each slice has its bursts; between two of one slice each busier or equal one has a turn."""
+    order = burst_order(bursts, random.Random(seed))
+    assert sorted(order) == sorted(i for i, count in enumerate(bursts) for _ in range(count))
+    most = max(bursts)
+    last_turn = order[-len(bursts) :]
+    assert sorted(last_turn) == list(range(len(bursts))), "the last turn is everybody's"
+    assert [order.count(i) for i in range(len(bursts))] == bursts
+    assert len(order) <= most * len(bursts)
+
+
+def test_the_same_seed_gives_the_same_turns() -> None:
+    first, second = (burst_order([5, 5, 1], random.Random("1/0/3")) for _ in range(2))
+    assert first == second

@@ -1,13 +1,14 @@
 """A slice: what the generator is asked for a cell, and the line that its answer becomes."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from harness import CELL_KEYS, LINE_KEYS, tiny
+from harness import CELL_KEYS, LINE_KEYS, grid, tiny
 
 from bench.measure.plan import Cell, Point, work_of
-from bench.measure.slice import drain_s, failed_trial, order_for, trial_of
+from bench.measure.slice import bursts_of, drain_s, failed_trial, order_for, trial_of
 from bench.measure.usage import Usage
 
 PLACE = {"round": 2, "order": 13, "t_s": 12.3}
@@ -155,3 +156,20 @@ def test_a_slice_that_could_not_be_measured_has_its_place_and_its_reason_only() 
 @pytest.mark.parametrize("trial", [line(), line(use=None), failed_trial(cell(), "why", PLACE)])
 def test_a_line_is_json_without_nan(trial: dict[str, Any]) -> None:
     assert json.loads(json.dumps(trial, allow_nan=False)) == trial
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "connections", "bursts"),
+    [
+        (0.0, 1, 5),  # 250 ms in bursts of 50 ms
+        (0.0, 128, 5),
+        (0.0, 1024, 2),  # 1,024 x 0.1 ms = 102 ms each
+        (0.005, 16, 2),  # 20 delays of 5 ms = 100 ms each
+        (0.05, 16, 1),  # 20 delays are longer than the window
+    ],
+)
+def test_a_slice_is_cut_into_as_many_bursts_as_allowed(
+    delay_s: float, connections: int, bursts: int
+) -> None:
+    profile = replace(tiny(grid("threaded")), window_s=0.25)
+    assert bursts_of(Point("/", delay_s, "keep-alive", connections), profile) == bursts

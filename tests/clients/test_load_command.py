@@ -150,7 +150,7 @@ def test_an_interrupt_ends_it_quietly(arguments: list[str], server: ScriptedServ
     process = start(*arguments, *([] if "--batch" in arguments else [server.url]))
     with process:
         if "--batch" in arguments:
-            give(process, {"url": server.url, "connections": 1, "window_s": 60.0})
+            ask(process, {"open": "a", "load": {"url": server.url, "connections": 1}})
         assert server.wait_for(lambda: len(server.requests) > seen)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=20)
@@ -178,6 +178,15 @@ def ask(process: subprocess.Popen[str], order: dict[str, Any]) -> dict[str, Any]
     return answer
 
 
+def measure(process: subprocess.Popen[str], load: dict[str, Any]) -> dict[str, Any]:
+    """One slice by itself, released at the end."""
+    for order in ({"open": "one", "load": load}, {"burst": "one"}):
+        assert ask(process, order) == {}
+    figures = ask(process, {"finish": "one"})
+    assert ask(process, {"release": True}) == {}
+    return figures
+
+
 @pytest.fixture
 def batch() -> Iterator[subprocess.Popen[str]]:
     """A generator in batch mode; its input must end it, with exit code 0 and no complaint."""
@@ -188,12 +197,12 @@ def batch() -> Iterator[subprocess.Popen[str]]:
     assert (process.returncode, errors) == (0, "")
 
 
-def test_a_batch_answers_each_order_with_figures_and_histograms(
+def test_a_batch_answers_with_figures_and_histograms(
     batch: subprocess.Popen[str], server: ScriptedServer
 ) -> None:
     for connections in (1, 3):
         order = {"url": server.url, "connections": connections, "completions_wanted": 30}
-        figures = ask(batch, order)
+        figures = measure(batch, order)
         assert set(figures) == FIGURES | {"response_time_hist", "service_time_hist"}
         histogram = decode_histogram(figures["response_time_hist"])
         assert histogram.get_total_count() == figures["completions"] >= 30
@@ -203,42 +212,55 @@ def test_a_batch_measures_the_processes_that_it_is_told_to_watch(
     batch: subprocess.Popen[str], server: ScriptedServer
 ) -> None:
     order = {"url": server.url, "connections": 1, "watched_pids": [os.getpid()]}
-    figures = ask(batch, order)
+    figures = measure(batch, order)
     assert figures["server_cpu_us_per_request"] > 0
     assert figures["server_cpu_utilisation"] > 0
 
 
 def test_a_batch_checks_bodies(batch: subprocess.Popen[str], server: ScriptedServer) -> None:
     order = {"url": server.url, "connections": 1, "window_limit_s": 0.3}
-    assert ask(batch, {**order, "body": "ok"})["errors"]["body"] == 0
-    assert ask(batch, {**order, "body": "no"})["errors"]["body"] > 0
+    assert measure(batch, {**order, "body": "ok"})["errors"]["body"] == 0
+    assert measure(batch, {**order, "body": "no"})["errors"]["body"] > 0
 
 
 def test_connections_of_a_batch_stay_open_until_they_are_released(
     batch: subprocess.Popen[str],
 ) -> None:
     with ScriptedServer(patient) as server:
-        ask(batch, {"url": server.url, "connections": 4})
+        for name in ("a", "b"):
+            ask(batch, {"open": name, "load": {"url": server.url, "connections": 2}})
         assert (server.accepted, server.ended) == (4, 0)
         assert ask(batch, {"release": True}) == {}
         assert server.wait_for(lambda: server.ended == 4)
 
 
-def test_the_next_slice_of_a_batch_releases_the_one_before(batch: subprocess.Popen[str]) -> None:
-    with ScriptedServer(patient) as server:
-        ask(batch, {"url": server.url, "connections": 4})
-        ask(batch, {"url": server.url, "connections": 1})
-        assert server.wait_for(lambda: server.ended == 4)
-        assert server.accepted == 5
+def test_slices_of_a_batch_take_turns(batch: subprocess.Popen[str], server: ScriptedServer) -> None:
+    """2 bursts of 10 completions each on either: 20 in all, wherever the other came between."""
+    load = {"url": server.url, "connections": 1, "window_s": 0.02, "bursts": 2}
+    for name in ("a", "b"):
+        ask(batch, {"open": name, "load": {**load, "completions_wanted": 20}})
+    for name in ("a", "b", "b", "a"):
+        assert ask(batch, {"burst": name}) == {}
+    for name in ("a", "b"):
+        figures = ask(batch, {"finish": name})
+        assert figures["completions"] >= 20
+        assert figures["duration_s"] >= 0.02
+        assert figures["valid"], figures["invalid_reasons"]
+    ask(batch, {"release": True})
+
+
+def test_a_slice_that_is_not_open_cannot_be_measured(batch: subprocess.Popen[str]) -> None:
+    for order in ({"burst": "a"}, {"finish": "a"}, {"dance": "a"}):
+        assert ask(batch, order) == {"failed": f"no slice is open for the order {order}"}
 
 
 def test_what_cannot_be_measured_is_answered_and_the_batch_goes_on(
     batch: subprocess.Popen[str], server: ScriptedServer
 ) -> None:
-    assert ask(batch, {"url": "https://h/", "connections": 1}) == {
+    assert ask(batch, {"open": "a", "load": {"url": "https://h/", "connections": 1}}) == {
         "failed": "cannot use the URL 'https://h/': only http:// is supported"
     }
-    assert ask(batch, {"url": server.url, "connections": 1})["completions"] > 0
+    assert measure(batch, {"url": server.url, "connections": 1})["completions"] > 0
 
 
 def test_an_order_of_close_mode_asks_the_server_to_close() -> None:
