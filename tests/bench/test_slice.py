@@ -163,7 +163,7 @@ def test_a_line_is_json_without_nan(trial: dict[str, Any]) -> None:
     [
         (0.0, 1, 5),  # 250 ms in bursts of 50 ms
         (0.0, 128, 5),
-        (0.0, 1024, 2),  # 1,024 x 0.1 ms = 102 ms each
+        (0.0, 1024, 1),  # 1,024 x 0.25 ms = 256 ms, longer than the window
         (0.005, 16, 2),  # 20 delays of 5 ms = 100 ms each
         (0.05, 16, 1),  # 20 delays are longer than the window
     ],
