@@ -6,6 +6,7 @@ Batch mode is for the harness: a JSON object per line in, one per line out, unti
 import argparse
 import json
 import re
+import socket
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -93,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _single(options: argparse.Namespace) -> int:
     load = _load_of(options)
+    _require_server(load)
     result = measurement(load, Engine(load).run())
     print(json.dumps(result, allow_nan=False) if options.json else in_words(load, result))
     return 0 if result["valid"] else 3
@@ -113,6 +115,18 @@ def _load_of(options: argparse.Namespace) -> Load:
         connect_timeout_s=options.connect_timeout,
         request_timeout_s=options.timeout,
     )
+
+
+def _require_server(load: Load) -> None:
+    """Raise LoadError where nothing accepts connections: there is nothing to measure."""
+    address = (load.request.host, load.request.port)
+    try:
+        socket.create_connection(address, timeout=load.connect_timeout_s).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LoadError(
+            f"cannot connect to {address[0]} port {address[1]}: {reason}; is the server running?"
+        ) from None
 
 
 def _batch() -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -269,3 +270,17 @@ def test_an_order_of_close_mode_asks_the_server_to_close() -> None:
     assert b"Connection: close" in wanted.request.payload
     assert (wanted.connections, wanted.keep_alive) == (2, False)
     assert order["url"] == "http://h/", "the order itself is left as it was"
+
+
+def test_a_server_that_is_not_there_is_wrong_use() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    done = subprocess.run(
+        [*COMMAND, f"http://127.0.0.1:{port}/", "-d", "100ms"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"crossover load: cannot connect to 127.0.0.1 port {port}: Connection refused; "
+        "is the server running?\n"
+    )
