@@ -94,8 +94,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _single(options: argparse.Namespace) -> int:
     load = _load_of(options)
+    engine = Engine(load)
     _require_server(load)
-    result = measurement(load, Engine(load).run())
+    result = measurement(load, engine.run())
     print(json.dumps(result, allow_nan=False) if options.json else in_words(load, result))
     return 0 if result["valid"] else 3
 
@@ -122,8 +123,8 @@ def _require_server(load: Load) -> None:
     address = (load.request.host, load.request.port)
     try:
         socket.create_connection(address, timeout=load.connect_timeout_s).close()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = error.strerror or error
         raise LoadError(
             f"cannot connect to {address[0]} port {address[1]}: {reason}; is the server running?"
         ) from None
