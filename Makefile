@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from
 EXTRAS := all,test
 PROFILE ?= quick
+PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
 # An environment whose interpreter is gone, or that was made in another folder, is stale.
 ifneq ($(CURDIR),$(shell $(BIN)/python -c "print(open('$(STAMP)').read().strip())" 2>/dev/null))
@@ -19,14 +20,18 @@ endif
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
+# The stamp is written last: an installation that was interrupted is begun anew.
 $(STAMP): pyproject.toml constraints.txt
-	@python=$$(for p in "$${PYTHON:-}" python3 python3.13 python3.12 python3.11 python; do \
-	  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done) \
-	  || { echo "crossover needs Python 3.11 or newer: install it, or say where it is: make PYTHON=..." >&2; exit 2; }; \
-	echo "making $(VENV) with $$($$python --version)"; \
+	@new_enough='import sys; sys.exit(sys.version_info < (3, 11))'; \
+	for python in $${PYTHON:-python3 python3.13 python3.12 python3.11 python} none; do \
+	  "$$python" -c "$$new_enough" 2>/dev/null && break; done; \
+	[ "$$python" != none ] || { \
+	  echo "crossover needs Python 3.11 or newer, and $${PYTHON:-every python3 in PATH} is not:" \
+	    "install it, or say where it is: make PYTHON=/path/to/python3.13" >&2; exit 2; }; \
+	echo "making $(VENV) with $$("$$python" --version)"; \
 	rm -rf $(VENV); \
-	$$python -m venv $(VENV) || { echo "could not make $(VENV): is Python's venv module installed (python3-venv)?" >&2; exit 2; }; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'; \
+	"$$python" -m venv $(VENV) || { echo "could not make $(VENV): is Python's venv module installed (python3-venv)?" >&2; exit 2; }; \
+	$(BIN)/$(PIP_INSTALL) '.[$(EXTRAS)]'; \
 	echo '$(CURDIR)' > $(STAMP)
 
 .PHONY: setup
@@ -54,15 +59,15 @@ test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest
 
 .PHONY: test-all
-test-all: $(STAMP) ## Run the tests on every Python from 3.11 to 3.13 that is here
-	@for version in 3.11 3.12 3.13; do \
-	  python=$$(for p in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python; do \
-	    "$$p" -c pass 2>/dev/null && echo "$$p" && break; done) || { echo "skipped: no Python $$version here"; continue; }; \
+test-all: ## Run the tests on every Python from 3.11 to 3.13 that is here
+	@failed=; for version in 3.11 3.12 3.13; do \
+	  for python in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python none; do \
+	    "$$python" -c pass 2>/dev/null && break; done; \
+	  [ "$$python" != none ] || { echo "skipped: no Python $$version here"; continue; }; \
 	  echo "== $$("$$python" --version)"; \
-	  [ -x .venv-$$version/bin/pytest ] || { "$$python" -m venv .venv-$$version; \
-	    .venv-$$version/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'; }; \
-	  .venv-$$version/bin/python -m pytest -q; \
-	done
+	  $(MAKE) test VENV=.venv-$$version PYTHON="$$python" || failed="$$failed $$version"; \
+	done; \
+	[ -z "$$failed" ] || { echo "failed on Python$$failed" >&2; exit 1; }
 
 .PHONY: lint
 lint: $(STAMP) ## Check style and format
@@ -77,27 +82,31 @@ types: $(STAMP) ## Check types
 check: lint types test ## lint + types + test
 
 .PHONY: microbench
-microbench: $(STAMP) ## Time the hot paths one by one (pytest-benchmark)
-	@$(BIN)/python -m pytest tests/benchmarks --override-ini 'norecursedirs=.*' --benchmark-sort=name
+microbench: $(STAMP) ## Time the hot paths one by one (pytest-benchmark), each for TIME=1 second
+	@$(BIN)/python -m pytest tests/benchmarks --override-ini 'norecursedirs=.*' \
+	  --benchmark-sort=name --benchmark-max-time=$(or $(TIME),1)
 
 # What the trials below compare with. Needs Debian's apt-get and the right to use it.
 .PHONY: system-packages
 system-packages: ## Install nginx, wrk and curl with apt-get
-	@for tool in nginx wrk curl; do command -v $$tool >/dev/null || missing=yes; done; \
-	if [ -n "$${missing:-}" ]; then \
-	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q nginx-light wrk curl; fi
+	@missing=; for tool in nginx wrk curl; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	[ -n "$$missing" ] || exit 0; \
+	command -v apt-get >/dev/null || { echo "no apt-get here: install$$missing by hand" >&2; exit 2; }; \
+	as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	$$as_root apt-get update -q; \
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $${missing/nginx/nginx-light}
 
 $(VENV)/.peers: $(STAMP)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[peers]'
+	@$(BIN)/$(PIP_INSTALL) '.[peers]'
 	@touch $@
 
 .PHONY: bench-generator
 bench-generator: $(STAMP) ## Generator's CPU per request against wrk's, on nginx (PAIRS=15)
-	@$(BIN)/python -m bench.trials.generator --pairs $(or $(PAIRS),15)
+	@$(BIN)/python -m bench.trials.generator --pairs $(or $(PAIRS),15) $(FLAGS)
 
 .PHONY: bench-drivers
 bench-drivers: $(VENV)/.peers ## Drivers against uvicorn and gunicorn (PAIRS=15)
-	@$(BIN)/python -m bench.trials.drivers --pairs $(or $(PAIRS),15)
+	@$(BIN)/python -m bench.trials.drivers --pairs $(or $(PAIRS),15) $(FLAGS)
 
 .PHONY: trial-kill
 trial-kill: $(STAMP) ## SIGKILL the harness at random moments; nothing may be left (TIMES=10)
@@ -106,7 +115,7 @@ trial-kill: $(STAMP) ## SIGKILL the harness at random moments; nothing may be le
 .PHONY: constraints
 constraints: $(STAMP) $(VENV)/.peers ## Write down the exact versions installed now
 	@{ echo "# The exact versions that were tested. Made by 'make constraints'."; \
-	  $(BIN)/python -m pip freeze --exclude-editable; } > constraints.txt.new && mv constraints.txt.new constraints.txt && touch $(STAMP) $(VENV)/.peers
+	  $(BIN)/python -m pip freeze --all --exclude pip --exclude wheel --exclude-editable; } > constraints.txt.new && mv constraints.txt.new constraints.txt && touch $(STAMP) $(VENV)/.peers
 
 .PHONY: clean
 clean: ## Remove environments and caches, keep results

@@ -4,7 +4,6 @@
 production servers run the least possible ASGI and WSGI application, with no access log.
 """
 
-import argparse
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from bench.measure.cores import CoreChoice, cores_here
 from bench.measure.foreign import start_foreign
 from bench.measure.generator import Generator
 from bench.measure.process import Process
-from bench.trials.pairs import verdict_line
+from bench.trials.pairs import exit_code, parser_of, verdict_line
 
 CONNECTIONS = 64
 WINDOW_S = 0.5
@@ -45,7 +44,7 @@ def start_peer(name: str, cores: CoreChoice) -> tuple[Process, int]:
 
 
 def throughput_rps(generator: Generator, name: str, port: int) -> float:
-    """Throughput of one slice. Raises UserError when the slice is not valid."""
+    """Throughput of one slice. Raises UserError when a request fails."""
     answer = generator.measure(
         {
             "url": f"http://127.0.0.1:{port}/",
@@ -55,6 +54,8 @@ def throughput_rps(generator: Generator, name: str, port: int) -> float:
         }
     )
     generator.release()
+    if any(answer["errors"].values()):
+        raise UserError(f"{name} did not answer every request: {answer['errors']}")
     if not answer["valid"]:
         print(f"note: {name}: {'; '.join(answer['invalid_reasons'])}", file=sys.stderr)
     return float(answer["throughput_rps"])
@@ -80,9 +81,7 @@ def contest(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the trial; 0 when all targets are met, 1 when not, 2 when it cannot run."""
-    parser = argparse.ArgumentParser(prog="python -m bench.trials.drivers", description=__doc__)
-    parser.add_argument("--pairs", type=int, default=15)
-    options = parser.parse_args(argv)
+    options = parser_of("bench.trials.drivers", __doc__).parse_args(argv)
     for peer in PEERS:
         if importlib.util.find_spec(peer) is None:
             print(f"skipped: {peer} is not installed (pip install '.[peers]')", file=sys.stderr)
@@ -100,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             print(line, flush=True)
             missed |= not met
-    return 1 if missed else 0
+    return exit_code(missed=missed, informative=options.informative)
 
 
 if __name__ == "__main__":

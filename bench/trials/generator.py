@@ -5,7 +5,6 @@ from its configuration. wrk's CPU is what the kernel accounts to it, the generat
 clock over the window.
 """
 
-import argparse
 import re
 import resource
 import shutil
@@ -20,7 +19,7 @@ from bench.measure.cores import cores_here
 from bench.measure.foreign import answers, free_port
 from bench.measure.generator import Generator
 from bench.measure.process import Process
-from bench.trials.pairs import verdict_line
+from bench.trials.pairs import exit_code, parser_of, verdict_line
 
 CONNECTIONS = 64
 SLICE_S = 1
@@ -71,9 +70,7 @@ def own_cpu_us(generator: Generator, port: int) -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the trial; 0 when the target is met, 1 when not, 2 when it cannot run."""
-    parser = argparse.ArgumentParser(prog="python -m bench.trials.generator", description=__doc__)
-    parser.add_argument("--pairs", type=int, default=15)
-    options = parser.parse_args(argv)
+    options = parser_of("bench.trials.generator", __doc__).parse_args(argv)
     for tool in ("wrk", "nginx"):
         if shutil.which(tool) is None:
             print(f"skipped: {tool} is not installed (make system-packages)", file=sys.stderr)
@@ -89,11 +86,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             Generator(cores.generator) as generator,
         ):
             nginx.wait_until(answers(port))
-            return report(generator, port, cores.generator[0], options.pairs)
+            met = report(generator, port, cores.generator[0], options.pairs)
+    return exit_code(missed=not met, informative=options.informative)
 
 
-def report(generator: Generator, port: int, core: int, pairs: int) -> int:
-    """Measure the pairs, alternating who goes first, and print what came out."""
+def report(generator: Generator, port: int, core: int, pairs: int) -> bool:
+    """Measure the pairs in alternating order and print them; whether the target is met."""
     ours, theirs = [], []
     for index in range(pairs):
         for which in (0, 1) if index % 2 else (1, 0):
@@ -110,7 +108,7 @@ def report(generator: Generator, port: int, core: int, pairs: int) -> int:
         at_most=True,
     )
     print(line)
-    return 0 if met else 1
+    return met
 
 
 if __name__ == "__main__":

@@ -45,7 +45,10 @@ def test_the_same_against_itself_is_never_called_slower(capfd: pytest.CaptureFix
     assert code in (0, 3)
     outcome = {0: "pass", 3: "inconclusive"}[code]
     assert f"{outcome} (/delay=2ms, 8 connections, 2 process pairs)\n" in said
-    assert re.search(r"throughput: head / base \d\.\d{3} \[\d\.\d{3}, ", said)
+    ratio = r"throughput: head / base \d\.\d{3} \[\d\.\d{3}, "
+    too_few = r"throughput: measured in [01] process pairs, at least 2 are needed"
+    # On a busy machine a slice can be invalid, and its pair is missing.
+    assert re.search(ratio if code == 0 else f"{ratio}|{too_few}", said)
     assert "pair 1 of 2 measured, " in said
     assert "pair 2 of 2 measured, 0 s left" in said
 
