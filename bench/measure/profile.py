@@ -53,7 +53,7 @@ class Profile:
     confidence: float = 0.95
     window_s: float = 0.25
     completions_per_connection: int = 10
-    completions_saturated: int = 4
+    completions_saturated: int = 3
     completions_one_at_a_time: int = 20
     request_timeout_s: float = 60.0
 

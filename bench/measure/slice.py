@@ -13,7 +13,7 @@ from bench.measure.usage import Usage
 DRAIN_FLOOR_S = 0.5
 # A target that takes longer than this for the completions wanted is saturated: its replies come
 # evenly rather than in step, and fewer of them will do.
-SATURATED_DELAYS = 12
+SATURATED_DELAYS = 11
 # A burst lasts at least so long: in all, in delays, and for each connection.
 BURST_S = 0.05
 BURST_DELAYS = 20

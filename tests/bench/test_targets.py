@@ -56,7 +56,7 @@ def test_the_spin_loop_is_calibrated_by_the_servers() -> None:
 def test_every_target_gets_the_same_rounds_and_the_units_asked_for() -> None:
     command = command_of("uvloop", spin_rounds_per_us=41.2, units=3)
     assert command[1:] == (
-        *("-m", "servers", "uvloop", "--spin-rounds-per-us", "41.2"),
+        *("-P", "-m", "servers", "uvloop", "--spin-rounds-per-us", "41.2"),
         *("--units", "3"),
     )
     assert "--units" not in command_of("uvloop", spin_rounds_per_us=41.2)
@@ -69,7 +69,7 @@ def test_a_target_describes_itself_without_the_path_of_this_machine() -> None:
         "model": "uvloop",
         "family": "async",
         "serves_one_at_a_time": False,
-        "command": ["python", "-m", "servers", "uvloop", "--spin-rounds-per-us", "10"],
+        "command": ["python", "-P", "-m", "servers", "uvloop", "--spin-rounds-per-us", "10"],
     }
 
 
