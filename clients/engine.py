@@ -24,9 +24,13 @@ EASILY_ACCEPTED = 64  # so many connections are accepted in no time, whatever th
 
 
 class Engine:
-    """Runs one Load and gives its Raw figures. Used once."""
+    """Runs one Load and gives its Raw figures. Used once.
+
+    Raises LoadError for a host that is not known and for more connections than may be open.
+    """
 
     def __init__(self, load: Load) -> None:
+        _require_descriptors(load.connections + SPARE_DESCRIPTORS)
         self.load = load
         self.loop = Loop(load, *_resolve(load.request))
         self.record = self.loop.record
@@ -51,7 +55,6 @@ class Engine:
 
     def open(self) -> None:
         """Connect, and have each of many connections served once. Raises LoadError if it cannot."""
-        _require_descriptors(self.load.connections + SPARE_DESCRIPTORS)
         started_ns = clock_ns()
         if self.load.keep_alive:
             with _no_collection():

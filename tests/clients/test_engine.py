@@ -431,7 +431,7 @@ def test_a_soft_limit_of_descriptors_is_raised_as_far_as_needed() -> None:
     with ScriptedServer() as server:
         result = with_open_files(64, 1000, server.url, "-c", "100", "-d", "50ms", "--json")
         assert result.returncode in (0, 3), result.stderr
-        assert server.accepted == 100
+        assert server.accepted == 101, "the first looked whether the server is there"
 
 
 def test_the_limit_of_descriptors_is_left_alone_where_it_suffices() -> None:
