@@ -151,7 +151,9 @@ def test_an_interrupt_ends_it_quietly(arguments: list[str], server: ScriptedServ
     process = start(*arguments, *([] if "--batch" in arguments else [server.url]))
     with process:
         if "--batch" in arguments:
-            ask(process, {"open": "a", "load": {"url": server.url, "connections": 1}})
+            load = {"url": server.url, "connections": 1, "window_s": 60.0}
+            ask(process, {"open": "a", "load": load})
+            give(process, {"burst": "a"})
         assert server.wait_for(lambda: len(server.requests) > seen)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=20)
@@ -230,6 +232,7 @@ def test_connections_of_a_batch_stay_open_until_they_are_released(
     with ScriptedServer(patient) as server:
         for name in ("a", "b"):
             ask(batch, {"open": name, "load": {"url": server.url, "connections": 2}})
+            ask(batch, {"burst": name})
         assert (server.accepted, server.ended) == (4, 0)
         assert ask(batch, {"release": True}) == {}
         assert server.wait_for(lambda: server.ended == 4)
