@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
+from bench.errors import UserError, cannot_write
+from bench.shapes import RUN, TRIAL, mismatch
 
 SCHEMA = 1
 RESULTS = Path("results")
@@ -34,8 +35,8 @@ POINT_KEYS = (
 )
 CELL_KEYS = ("target", *POINT_KEYS)
 
-_RUN_KEYS = ("name", "config", "targets", "state")
-_TRIAL_KEYS = (*CELL_KEYS, "round", "valid")
+OTHER_OUT = "choose another --out"
+OTHER_FOLDER = "copy the run to a folder that can be written"
 
 
 @dataclass(frozen=True)
@@ -73,23 +74,27 @@ class RunWriter:
 
     @classmethod
     def create(cls, folder: Path, run: Mapping[str, Any]) -> RunWriter:
-        """Start a run in a new or empty folder; UserError if a run is there already."""
-        for taken in (folder / RUN_FILE, folder / TRIALS_FILE):
-            if taken.exists():
-                raise UserError(f"{taken} exists: give the run another --out folder or delete it")
+        """Start a run in a new or empty folder; UserError if a run is there already.
+
+        Of two runs that start in one folder at the same moment, one gets it.
+        """
         writer = cls(folder, run)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / TRIALS_FILE).touch()
+            _claim(folder)
         except OSError as error:
-            raise _cannot_write(folder, error) from error
-        writer.update()
+            raise cannot_write(folder, error, OTHER_OUT) from error
+        try:
+            writer.update()
+        except Exception:
+            (folder / TRIALS_FILE).unlink()
+            raise
         return writer
 
     def update(self, **fields: Any) -> None:
         """Change fields of run.json; a reader sees the old file or the new one, never half."""
         self._info.update(fields)
-        _replace(self.folder / RUN_FILE, self._info)
+        _replace(self.folder / RUN_FILE, self._info, OTHER_OUT)
 
     def append(self, trial: Mapping[str, Any]) -> None:
         """Add one slice as one line. ValueError if it holds a NaN or an infinity."""
@@ -99,7 +104,7 @@ class RunWriter:
             with path.open("ab") as file:
                 _write_or_take_back(file.fileno(), line.encode())
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise cannot_write(path, error, OTHER_OUT) from error
 
 
 def reading_order(point: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -122,12 +127,16 @@ def read_run(folder: Path | str) -> Run:
 
 def find_run(asked: Path, results: Path = RESULTS) -> Path:
     """The folder that `asked` means: a folder, a name in `results`, or `latest`."""
-    for candidate in (asked, results / asked):
-        if (candidate / RUN_FILE).is_file():
-            return candidate
+    try:
+        for candidate in (asked, results / asked):
+            if (candidate / RUN_FILE).is_file():
+                return candidate
+        is_folder = asked.is_dir()
+    except OSError as error:
+        raise UserError(f"cannot read {asked}: {error.strerror}") from error
     if asked == Path("latest"):
         return _latest(results)
-    if asked.is_dir():
+    if is_folder:
         raise UserError(f"{asked} holds no {RUN_FILE}, so it is not a run; {_runs_in(asked)}")
     raise UserError(f"{asked}: no such run; {_runs_in(results)}")
 
@@ -135,11 +144,21 @@ def find_run(asked: Path, results: Path = RESULTS) -> Path:
 def write_verdicts(folder: Path, verdicts: Mapping[str, Any]) -> Path:
     """Write verdicts.json, atomically, and return its path."""
     path = folder / VERDICTS_FILE
-    _replace(path, verdicts)
+    _replace(path, verdicts, OTHER_FOLDER)
     return path
 
 
-def _replace(path: Path, content: Mapping[str, Any]) -> None:
+def _claim(folder: Path) -> None:
+    """Take a folder for one run, by making the file of slices."""
+    taken = folder / RUN_FILE
+    if not taken.exists():
+        taken = folder / TRIALS_FILE
+        with suppress(FileExistsError):
+            return taken.touch(exist_ok=False)
+    raise UserError(f"{taken} exists: give the run another --out folder or delete it")
+
+
+def _replace(path: Path, content: Mapping[str, Any], otherwise: str) -> None:
     temporary = path.with_name(path.name + ".new")
     text = json.dumps(content, allow_nan=False, indent=1) + "\n"
     try:
@@ -152,7 +171,7 @@ def _replace(path: Path, content: Mapping[str, Any]) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error, otherwise) from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -178,12 +197,6 @@ def _write_or_take_back(descriptor: int, line: bytes) -> None:
         raise
 
 
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"cannot write {path}: {error.strerror}; free the disk or choose another --out"
-    )
-
-
 def _read_info(path: Path) -> dict[str, Any]:
     info = _parse(_read(path), str(path))
     if info.get("schema") != SCHEMA:
@@ -191,7 +204,7 @@ def _read_info(path: Path) -> dict[str, Any]:
             f"{path} has schema {info.get('schema')!r}, this version reads schema {SCHEMA}:"
             " use the version of crossover that wrote it"
         )
-    _require(info, _RUN_KEYS, str(path))
+    _require(info, RUN, str(path))
     return info
 
 
@@ -209,7 +222,7 @@ def _read_trials(path: Path) -> tuple[list[dict[str, Any]], bool]:
 
 def _trial(line: str, where: str) -> dict[str, Any]:
     trial = _parse(line, where)
-    _require(trial, _TRIAL_KEYS, where)
+    _require(trial, TRIAL, where)
     return trial
 
 
@@ -226,7 +239,7 @@ def _read(path: Path) -> str:
 def _parse(text: str, where: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_no_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{where} is corrupted: {error}; restore it or measure again") from error
     if not isinstance(value, dict):
         raise UserError(f"{where} is corrupted: it holds no JSON object")
@@ -237,10 +250,9 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-def _require(content: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
-    missing = [key for key in keys if key not in content]
-    if missing:
-        raise UserError(f"{where} lacks {', '.join(missing)}: not written by crossover?")
+def _require(content: Mapping[str, Any], shape: Mapping[str, Any], where: str) -> None:
+    if what := mismatch(content, shape):
+        raise UserError(f"{where} {what}: damaged, or not written by crossover")
 
 
 def _latest(results: Path) -> Path:
@@ -265,8 +277,8 @@ def _started(file: Path) -> str:
 
 
 def _runs_in(folder: Path, most: int = 8) -> str:
-    names = [run.name for run in _runs(folder)]
+    names, shown = [run.name for run in _runs(folder)], f"{str(folder).rstrip('/')}/"
     if not names:
-        return f"{folder}/ holds no runs (measure one with: crossover run)"
+        return f"{shown} holds no runs (measure one with: crossover run)"
     rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"runs in {folder}/, newest first: {', '.join(names[:most])}{rest}"
+    return f"runs in {shown}, newest first: {', '.join(names[:most])}{rest}"

@@ -7,16 +7,20 @@ It knows the keys of a slice; it must not judge pairs, nor know how anything is 
 from __future__ import annotations
 
 import math
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from hdrh.codec import HdrCookieException, HdrLengthException
 from hdrh.histogram import HdrHistogram
 
+from bench.analyse.rounds import brief
 from bench.analyse.stats import mean_interval
-from bench.store import CELL_KEYS, Run
+from bench.errors import UserError
+from bench.store import CELL_KEYS, TRIALS_FILE, Run
 
 LATENCIES = ("response_time", "service_time", "lateness")
 PERCENTILES = ("mean", "p50", "p90", "p95", "p99", "p999", "max")
@@ -39,6 +43,9 @@ _MEASURED = (
     "steal_ratio",
     *RESOURCES,
 )
+
+
+_UNREADABLE = (ValueError, RuntimeError, zlib.error, HdrCookieException, HdrLengthException)
 
 
 def trials_frame(run: Run) -> pd.DataFrame:
@@ -91,9 +98,8 @@ def percentile_curve(histograms: Iterable[str], percentiles: Sequence[float]) ->
 
 def why_invalid(trials: pd.DataFrame) -> Counter[str]:
     """How often each reason was given by the invalid slices."""
-    return Counter(
-        reason for reasons in trials.loc[~trials["valid"], "reasons"] for reason in reasons
-    )
+    given = trials.loc[~trials["valid"], "reasons"]
+    return Counter(brief(reason) for reasons in given for reason in reasons)
 
 
 def _columns() -> list[str]:
@@ -153,7 +159,12 @@ def _throughput(logs: pd.Series, confidence: float) -> dict[str, float]:
 
 def _curve(text: str, percentiles: np.ndarray) -> np.ndarray | None:
     """One histogram's values in ms, without a walk over all its buckets for each percentile."""
-    histogram = HdrHistogram.decode(text)
+    try:
+        histogram = HdrHistogram.decode(text)
+    except _UNREADABLE as error:
+        raise UserError(
+            f"a histogram in {TRIALS_FILE} is corrupted: {error}; restore it or measure again"
+        ) from error
     counts = np.array(histogram.counts, dtype=np.int64)
     filled = np.flatnonzero(counts)
     if not filled.size:

@@ -70,7 +70,7 @@ def _reasons(slices: Sequence[Trial], metric: str, target: str) -> list[str]:
     for trial in slices:
         if not trial["valid"]:
             given = trial.get("invalid_reasons") or ["marked invalid without a reason"]
-            reasons += [f"{target}: {reason}" for reason in given]
+            reasons += [f"{target}: {brief(r).removeprefix(f'{target}: ')}" for r in given]
         elif _value(trial, metric) is None:
             reasons.append(f"{target}: no {metric} was measured")
     return reasons
@@ -86,6 +86,11 @@ def why_invalid(rounds: Sequence[Round]) -> str:
     example = next(reason for reason in reasons if _kind(reason) == most)
     usable = sum(r.log_ratio is not None for r in rounds)
     return f"{usable} of {len(rounds)} rounds valid; {example}"
+
+
+def brief(reason: str) -> str:
+    """A reason without the last output of the process that it may quote on further lines."""
+    return reason.partition("\n")[0].removesuffix("; its last output:")
 
 
 def _kind(reason: str) -> str:

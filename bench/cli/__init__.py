@@ -1,62 +1,61 @@
-"""The command line: one module per command, put together here.
+"""The way into the command line: whatever happens ends in an exit code, with a line of words.
 
-Commands parse, call and print. Heavy libraries are imported by the command that needs them.
+Imports next to nothing, so that Ctrl-C is answered from the start; the commands are in `commands`.
 """
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-import typer
-from typer.main import get_command
-
-from bench.cli import compare, gate, load, report, run, serve
 from bench.errors import UserError
 
-app = typer.Typer(
-    name="crossover",
-    help="Should my Python service be async? Measure it on this machine.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command("run")(run.run)
-app.command("report")(report.report)
-app.command("compare")(compare.compare)
-app.command("gate")(gate.gate)
-app.command("load", **load.SETTINGS)(load.load)
-app.command("serve", **serve.SETTINGS)(serve.serve)
+INTERRUPTED = 130
+READER_GONE = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 fine, 1 failed, 2 wrong use, 3 inconclusive."""
-    command = get_command(app)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments:
-        return _complain(arguments, "say which command: see crossover --help", 2)
+    _complete_streams()
     try:
-        outcome = command.main(arguments, prog_name="crossover", standalone_mode=False)
-        sys.stdout.flush()
+        from bench.cli.commands import call
+
+        return call(arguments)
     except UserError as error:
         return _complain(arguments, str(error), error.exit_code)
-    except typer.Exit as leaving:
-        return leaving.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        print("crossover: interrupted", file=sys.stderr)
-        return 130
-    except (BrokenPipeError, SystemExit):  # typer leaves with 1 then, which means a regression here
+    except KeyboardInterrupt:
+        return _complain([], "interrupted", INTERRUPTED)
+    except BrokenPipeError:
         _write_nowhere()
-        return 141
-    except Exception as error:
-        message = getattr(error, "format_message", None)
-        if message is None:
+        return READER_GONE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
             raise
-        return _complain(arguments, message(), 2)
-    return outcome if isinstance(outcome, int) else 0
+        _write_nowhere()
+        return _complain(arguments, f"cannot write the output: {error.strerror}; free the disk", 2)
+
+
+def _complete_streams() -> None:
+    """Leave no standard stream closed or picky.
+
+    The number of a closed one would go to the next pipe to a server, and be lost to the server's
+    own streams. What a terminal cannot show is written as an escape.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode)  # noqa: SIM115
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
 
 
 def _write_nowhere() -> None:
-    """Nobody reads stdout any more: what Python still writes to it on leaving must not fail."""
+    """Nobody takes stdout any more: what Python still writes to it on leaving must not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated
 
 import typer
+
+WIDTH = 120
+# Where a terminal has less, its lines wrap, which is better than columns of nothing.
+NARROWEST = 80
 
 
 def compare(
@@ -31,7 +36,7 @@ def compare(
     table = Table(*(name for name in columns if name != "runs" or len(runs) > 2), box=SIMPLE)
     for row in compared.rows:
         table.add_row(*(getattr(row, str(column.header)) for column in table.columns))
-    width = None if sys.stdout.isatty() else 120
+    width = max(get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else WIDTH
     Console(markup=False, highlight=False, width=width).print(table)
     for sentence in (*compared.sentences, "", CAUTION, ""):
         typer.echo(sentence)

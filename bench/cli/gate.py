@@ -17,9 +17,11 @@ def gate(
     head: Annotated[str, typer.Option(help="command that serves the head, with {port} in it")],
     path: Annotated[str, typer.Option(help="what to request")] = "/delay=20ms",
     connections: Annotated[int, typer.Option(min=1, max=50_000)] = 64,
-    pairs: Annotated[int, typer.Option(help="pairs of fresh processes", min=2)] = DEFAULT_PAIRS,
+    pairs: Annotated[
+        int, typer.Option(help="pairs of fresh processes", min=2, max=1000)
+    ] = DEFAULT_PAIRS,
     couples: Annotated[
-        int, typer.Option(help="slices of each side within a pair", min=1)
+        int, typer.Option(help="slices of each side within a pair", min=1, max=1000)
     ] = DEFAULT_COUPLES,
     window: Annotated[str, typer.Option(help="length of a slice, at least")] = "250ms",
     margin: Annotated[float, typer.Option(help="slowdown that matters, as a share")] = 0.05,
@@ -33,13 +35,11 @@ def gate(
     from bench.measure.cores import cores_here
     from bench.measure.foreign import command_words
     from bench.measure.machine import require_descriptors
-    from bench.measure.quantities import parse_duration_s
+    from bench.measure.quantities import parse_budget_s
 
     rule = Rule(margin=margin, metrics=tuple(name.strip() for name in metrics.split(",")))
     sides = {"base": command_words(base, "--base"), "head": command_words(head, "--head")}
-    if not path.startswith("/"):
-        raise UserError(f"--path: must begin with a slash, not {path!r}")
-    workload = Workload(path, connections, parse_duration_s(window, "--window"))
+    workload = Workload(_checked_path(path), connections, parse_budget_s(window, "--window"))
     plan = plan_pairs(pairs, couples, seed)
     require_descriptors(connections + 64)
     began_s = time.monotonic()
@@ -53,3 +53,11 @@ def gate(
     for reason in dict.fromkeys([*decision.reasons, *(f.reason for f in decision.findings)]):
         print(f"  {reason}")
     return decision.exit_code
+
+
+def _checked_path(path: str) -> str:
+    if not path.startswith("/"):
+        raise UserError(f"--path: must begin with a slash, not {path!r}")
+    if not path.isascii() or not path.isprintable() or " " in path:
+        raise UserError(f"--path: write spaces and all but plain ASCII as %XX, not {path!r}")
+    return path

@@ -21,7 +21,7 @@ class Progress:
 
     def __init__(self, profile: Profile, notices: Sequence[str]) -> None:
         self.console = Console(stderr=True, highlight=False)
-        self.moving = self.console.is_terminal
+        self.moving = self.console.is_terminal and not self.console.is_dumb_terminal
         self.cells = sum(map(len, cells_by_point(profile)))
         self.profile = profile
         self.began_s = time.monotonic()

@@ -1,5 +1,6 @@
 """`crossover run`: measure a profile into a new folder of results."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,9 +20,11 @@ SPARE_DESCRIPTORS = 64
 
 def run(
     profile: Annotated[str, typer.Option(help="a profile's name or the path of a .toml")] = "quick",
-    models: Annotated[str, typer.Option(help="only these models: a,b")] = "",
-    delay: Annotated[str, typer.Option(help="only these delays: 0ms,20ms")] = "",
-    connections: Annotated[str, typer.Option(help="only these numbers of connections: 1,64")] = "",
+    models: Annotated[str | None, typer.Option(help="only these models: a,b")] = None,
+    delay: Annotated[str | None, typer.Option(help="only these delays: 0ms,20ms")] = None,
+    connections: Annotated[
+        str | None, typer.Option(help="only these numbers of connections: 1,64")
+    ] = None,
     rounds: Annotated[int | None, typer.Option(help="exactly this many rounds")] = None,
     budget: Annotated[
         str | None, typer.Option(help="time to spend, as 4m20s, unless rounds_min needs more")
@@ -35,9 +38,9 @@ def run(
     chosen = override(
         profile_file.load_profile(profile),
         known,
-        only=_words(models),
-        delays=_words(delay),
-        connections=_words(connections),
+        only=_words(models, "--models"),
+        delays=_words(delay, "--delay"),
+        connections=_words(connections, "--connections"),
         rounds=rounds,
         budget=budget,
         seed=seed,
@@ -61,16 +64,22 @@ def run(
     return 0 if state == "complete" else 130
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+def _words(text: str | None, option: str) -> list[str]:
+    words = [word.strip() for word in (text or "").split(",") if word.strip()]
+    if text is not None and not words:
+        raise UserError(f"{option}: names nothing; give one or more, separated by commas")
+    return words
 
 
 def _folder(profile: Profile, out: Path | None) -> Path:
     if out is None:
         stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         return RESULTS / f"{profile.name}-{stamp}"
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file: give a folder that is new or empty")
+    try:
+        if out.exists() and not out.is_dir():
+            raise UserError(f"--out {out} is a file: give a folder that is new or empty")
+    except OSError as error:
+        raise UserError(f"--out: cannot use {out}: {error.strerror}; choose another") from None
     return out
 
 
@@ -89,7 +98,7 @@ def _info(
 ) -> dict[str, Any]:
     """Everything that run.json holds when the run starts."""
     return {
-        "name": folder.resolve().name,
+        "name": os.fsencode(folder.resolve().name).decode(errors="replace"),
         "profile": profile.name,
         "title": profile.title,
         "config": profile.config(),

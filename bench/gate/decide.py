@@ -35,12 +35,13 @@ class Rule:
 
     def __post_init__(self) -> None:
         """Refuse a rule that decides nothing or everything."""
-        if not 0 < self.margin < math.inf:
-            raise UserError(f"margin {self.margin:g}: give a share above 0, as 0.05 for 5%")
+        if not 0 < self.margin < 1:
+            raise UserError(f"margin {self.margin:g}: give a share above 0, below 1: 0.05 for 5%")
         if not 0.5 < self.confidence < 1:
             raise UserError(f"confidence {self.confidence:g}: give it between 0.5 and 1, as 0.99")
         if not self.metrics or not set(self.metrics) <= set(SLOWER_SIGN):
-            raise UserError(f"metrics {self.metrics}: choose from {', '.join(SLOWER_SIGN)}")
+            asked, known = ", ".join(self.metrics), ", ".join(SLOWER_SIGN)
+            raise UserError(f"metrics {asked!r}: choose from {known}")
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,7 @@ def decide(pairs: Sequence[Pair], rule: Rule | None = None) -> Decision:
     """
     rule = rule or Rule()
     couples = [couple for pair in pairs for couple in pair]
-    failures = describe_failures("base", [couple.base for couple in couples])
-    if failures:
-        raise UserError(f"{failures}; make base answer correctly first, else nothing compares")
+    require_base(couples)
     findings = tuple(_find(metric, pairs, rule) for metric in rule.metrics)
     failures = describe_failures("head", [couple.head for couple in couples])
     if failures:
@@ -119,6 +118,13 @@ def decide(pairs: Sequence[Pair], rule: Rule | None = None) -> Decision:
         reason = f"only {valid} of {len(couples)} couples of slices are valid"
         return Decision("inconclusive", (reason, *_why_invalid(couples)), findings)
     return _combine(findings)
+
+
+def require_base(couples: Sequence[Couple]) -> None:
+    """Raise UserError when base itself fails requests, or when nothing was measured of it."""
+    failures = describe_failures("base", [couple.base for couple in couples])
+    if failures:
+        raise UserError(f"{failures}; make base answer correctly first, else nothing compares")
 
 
 def describe_failures(side: str, slices: Sequence[Slice]) -> str | None:

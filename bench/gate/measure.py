@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from bench.gate.decide import Couple, Slice, slice_of_trial
+from bench.gate.decide import Couple, Slice, require_base, slice_of_trial
 from bench.gate.pairs import PlannedPair
 from bench.measure.cores import CoreChoice
 from bench.measure.foreign import HOST, start_foreign
@@ -38,12 +38,13 @@ def measure_pairs(
 ) -> list[list[Couple]]:
     """Measure every pair of the plan; `tell` is given the number of finished ones after each.
 
-    Raises TargetError when a side does not start or does not answer. One that dies later shows in
-    the errors of its slices.
+    Raises TargetError when a side does not start or does not answer, and UserError as soon as base
+    fails requests. A head that dies later shows in the errors of its slices.
     """
     measured = []
     for pair in plan:
         measured.append(_measure_pair(sides, pair, workload, cores))
+        require_base(measured[-1])
         tell(len(measured))
     return measured
 

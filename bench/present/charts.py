@@ -17,16 +17,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.analyse.verdicts import Comparison
-from bench.errors import UserError
+from bench.errors import cannot_write
 from bench.present import curves
 from bench.present.maps import crossover_map
 from bench.present.style import INK, Style
+from bench.store import OTHER_FOLDER
 
 _SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "svg.fonttype": "none",
     "svg.hashsalt": "crossover",
     "text.color": INK,
+    "text.parse_math": False,  # a name may hold dollar signs
     "axes.titlesize": 10,
     "axes.labelsize": 9,
 }
@@ -79,31 +81,31 @@ def _figures(
     trials: pd.DataFrame, cells: pd.DataFrame, styles: Mapping[str, Style], where: str
 ) -> Iterator[tuple[str, str, Figure]]:
     targets = ", ".join(target for target in styles if target in set(cells["target"]))
-    alt = f"{{}} of {targets} ({where})."
+    of = f"of {targets} ({where})."
     yield (
         "throughput",
-        alt.format("Throughput against connections for each delay, with the bound N / d,"),
+        f"Throughput against connections for each delay, with the bound N / d, {of}",
         curves.throughput(cells, styles, where),
     )
     yield (
         "latency-by-connections",
-        alt.format("p50 and p99 of the response time against connections for each delay,"),
+        f"p50 and p99 of the response time against connections for each delay, {of}",
         curves.latency_by_connections(cells, styles, where),
     )
     if cells["delay_s"].nunique() > 1:
         yield (
             "latency-by-delay",
-            alt.format("p50 and p99 of the response time against the delay,"),
+            f"p50 and p99 of the response time against the delay, {of}",
             curves.latency_by_delay(cells, styles, where),
         )
     yield (
         "percentiles",
-        alt.format("Response time by percentile,"),
+        f"Response time by percentile, {of}",
         curves.percentiles(trials, styles, where),
     )
     yield (
         "resources",
-        alt.format("Server CPU time per request and server memory against connections,"),
+        f"Server CPU time per request and server memory against connections, {of}",
         curves.resources(cells, styles, where),
     )
 
@@ -135,5 +137,5 @@ def _save(folder: Path, name: str, alt: str, figure: Figure) -> Chart:
         figure.savefig(text, format="svg", metadata={"Date": None})
         (folder / f"{name}.svg").write_text(text.getvalue(), encoding="utf-8")
     except OSError as error:
-        raise UserError(f"cannot write the figures in {folder}: {error.strerror}") from error
+        raise cannot_write(f"the figures in {folder}", error, OTHER_FOLDER) from error
     return Chart(name, alt, text.getvalue())

@@ -16,13 +16,13 @@ import pandas as pd
 
 from bench.analyse.frames import cells_frame, trials_frame
 from bench.analyse.unpaired import CellRatio, cell_ratios, common_cells
-from bench.errors import UserError
+from bench.errors import UserError, cannot_write
 from bench.present.charts import draw_curves
 from bench.present.environment import differences
 from bench.present.page import pictures, write_page
 from bench.present.style import Style, styles
 from bench.present.units import count_text, delay_text, factor_text, interval_text
-from bench.store import CELL_KEYS, Run, read_run
+from bench.store import CELL_KEYS, OTHER_OUT, Run, read_run
 
 PAGE = "compare.html"
 CAUTION = (
@@ -78,7 +78,7 @@ def write_comparison(folders: Sequence[Path], out: Path | None = None) -> Compar
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make {folder}: {error.strerror}") from error
+        raise cannot_write(folder, error, OTHER_OUT) from error
     page = write_page(
         folder / PAGE,
         "compare.html.j2",

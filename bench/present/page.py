@@ -9,9 +9,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.errors import UserError
+from bench.errors import cannot_write
 from bench.present.charts import Chart
 from bench.present.svg import inline
+from bench.store import OTHER_FOLDER
 
 
 def write_page(path: Path, template: str, **content: Any) -> Path:
@@ -25,9 +26,9 @@ def write_page(path: Path, template: str, **content: Any) -> Path:
     )
     text = environment.get_template(template).render(**content)
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+        raise cannot_write(path, error, OTHER_FOLDER) from error
     return path
 
 

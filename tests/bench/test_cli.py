@@ -49,6 +49,10 @@ def complaint(capfd: pytest.CaptureFixture[str], *words: str | Path) -> str:
         (["run", "--rounds", "x"], "crossover run: Invalid value for '--rounds'"),
         (["run", "--rounds", "0"], "crossover run: --rounds: must be a whole number from 1 to"),
         (["run", "extra"], "crossover run: Got unexpected extra argument"),
+        (["run", "--models", ""], "crossover run: --models: names nothing; give one or more"),
+        (["run", "--connections", ","], "crossover run: --connections: names nothing; give one"),
+        (["run", "--out", "x" * 300], "crossover run: --out: cannot use xxx"),
+        (["report", "x" * 300], "crossover report: cannot read xxx"),
         (["run", "--models", "uvlop"], "crossover run: --models: no model 'uvlop'; the models are"),
         (["run", "--delay", "5"], "crossover run: --delay: '5' is not a duration; write it like"),
         (["run", "--connections", "0"], "crossover run: --connections: must be a whole number"),
@@ -69,6 +73,11 @@ def test_wrong_use_is_one_line(
     assert complaint(capfd, *words).startswith(message)
 
 
+def test_wrong_use_says_where_the_help_is(capfd: pytest.CaptureFixture[str]) -> None:
+    assert complaint(capfd, "run", "--fast").endswith(" (see crossover run --help)")
+    assert complaint(capfd, "measure").endswith(" (see crossover --help)")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -76,9 +85,15 @@ def test_wrong_use_is_one_line(
         ({"--head": ""}, "--head: give a command with {port} in it, not ''"),
         ({"--head": "'{port}"}, '--head: cannot read the command "\'{port}": No closing'),
         ({"--window": "5"}, "--window: '5' is not a duration; write it like"),
-        ({"--margin": "0"}, "margin 0: give a share above 0, as 0.05 for 5%"),
-        ({"--metrics": "speed"}, "metrics ('speed',): choose from throughput, p99"),
+        ({"--window": "0s"}, "--window: must be more than nothing"),
+        ({"--margin": "0"}, "margin 0: give a share above 0, below 1: 0.05 for 5%"),
+        ({"--margin": "1e300"}, "margin 1e+300: give a share above 0, below 1: 0.05 for 5%"),
+        ({"--metrics": "speed"}, "metrics 'speed': choose from throughput, p99"),
         ({"--path": "delay=5ms"}, "--path: must begin with a slash, not 'delay=5ms'"),
+        ({"--path": "/\u00fc"}, "--path: write spaces and all but plain ASCII as %XX, not '/"),
+        ({"--path": "/a b"}, "--path: write spaces and all but plain ASCII as %XX, not '/a b'"),
+        ({"--path": "/\r\nx: y"}, "--path: write spaces and all but plain ASCII as %XX, not '/"),
+        ({"--pairs": "1" * 20}, "Invalid value for '--pairs'"),
     ],
 )
 def test_wrong_use_of_the_gate_is_one_line(
@@ -205,6 +220,21 @@ def test_ctrl_c_before_the_run_begins_is_no_traceback(
     assert capfd.readouterr().err in ("", "crossover: interrupted\n")
 
 
+def test_ctrl_c_while_the_commands_are_still_loading_is_no_traceback(tmp_path: Path) -> None:
+    """A typer that is interrupted as it is imported stands for any of the many modules."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    env = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([*CROSSOVER, "run"], capture_output=True, text=True, cwd=ROOT, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "crossover: interrupted\n")
+
+
+def test_ctrl_c_while_the_server_is_still_loading_ends_it_like_any_other(tmp_path: Path) -> None:
+    site = "import os, sys\nif 'servers' in sys.orig_argv: os.kill(os.getpid(), 2)\n"
+    (tmp_path / "sitecustomize.py").write_text(site)
+    done = crossover("serve", "threaded", prefix=["env", f"PYTHONPATH={tmp_path}"])
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"]])
 def test_a_reader_that_goes_away_gets_no_traceback(words: list[str]) -> None:
     """As in `crossover --help | true`. 141 is how shells count SIGPIPE."""
@@ -215,7 +245,37 @@ def test_a_reader_that_goes_away_gets_no_traceback(words: list[str]) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize("command", ["--help", "serve trio"])
+def test_output_that_the_disk_refuses_is_one_line(command: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*CROSSOVER, *command.split()], stdout=full, stderr=subprocess.PIPE, cwd=ROOT, text=True
+        )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("crossover")
+    assert "No space left on device" in line
+
+
+def test_text_that_the_terminal_cannot_show_is_escaped() -> None:
+    ascii_only = ["env", "PYTHONIOENCODING=ascii:strict"]
+    done = crossover("report", "gr\u00fcn", prefix=ascii_only)
+    assert done.returncode == 2
+    assert done.stderr.startswith(r"crossover report: gr\xfcn: no such run")
+
+
 # A run from the command line
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_change_nothing(tiny: Path, tmp_path: Path, closed: str) -> None:
+    """As under some service managers: the numbers 0 to 2 must not go to pipes and files."""
+    shell = ["bash", "-c", f'exec "$@" {closed}', "bash"]
+    done = crossover("run", "--profile", tiny, "--out", tmp_path / "run", prefix=shell)
+    assert done.returncode == 0
+    trials = read_run(tmp_path / "run").trials
+    assert len(trials) == 4
+    assert [trial["invalid_reasons"] for trial in trials if "ended" in str(trial)] == []
 
 
 def test_a_run_leaves_its_files_and_says_what_to_do_next(tiny: Path, tmp_path: Path) -> None:

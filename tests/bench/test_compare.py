@@ -16,8 +16,9 @@ SMALL = CLOSE | {"delays_s": [0.05], "connections": [16]}
 GRID = CLOSE | {"delays_s": [0.0, 0.05], "connections": [16, 128]}
 
 
-def run_at(folder, name, **more):
-    return write_run(folder / name, name=name, grids=[more.pop("grid", GRID)], **more)
+def run_at(folder, place, **more):
+    name = more.pop("name", place)
+    return write_run(folder / place, name=name, grids=[more.pop("grid", GRID)], **more)
 
 
 def ratios(first, second):
@@ -114,6 +115,14 @@ def test_a_run_can_be_compared_with_itself_under_two_names(tmp_path):
     assert compared.names == ["a", "a-2"]
     assert {row.says for row in compared.rows if row.metric == "throughput"} == {"not told apart"}
     assert compared.differences == []
+
+
+def test_names_of_runs_may_hold_what_formats_and_formulas_are_made_of(tmp_path):
+    first = run_at(tmp_path, "a", name="{0} {x} $a^^$", rounds=1, grid=SMALL)
+    second = run_at(tmp_path, "b", name="%s <b> $_$", rounds=1, grid=SMALL)
+    page = write_comparison([first, second], tmp_path / "out").page.read_text()
+    assert "threaded ({0} {x} $a^^$)" in page
+    assert "%s &lt;b&gt; $_$" in page
 
 
 def test_one_round_each_gives_ratios_without_intervals(tmp_path):

@@ -76,6 +76,15 @@ def test_a_head_that_fails_requests_is_a_regression_whatever_its_speed(
     assert re.search(r"head failed \d+ of \d+ requests, base did not", said)
 
 
+def test_a_base_that_fails_requests_ends_the_gate_with_the_first_pair(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.measure.foreign.FAILING_S", 0.1)
+    code, said = gate(capfd, odd("--status", "500"), odd(), path="/", pairs="1000")
+    assert code == 2, said
+    assert re.search(r"^crossover gate: base failed \d+ of \d+ requests; make base answer", said)
+
+
 @pytest.mark.parametrize("side", ["base", "head"])
 def test_a_side_that_does_not_start_is_told_with_its_output(
     capfd: pytest.CaptureFixture[str], side: str

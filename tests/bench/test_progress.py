@@ -48,6 +48,16 @@ def test_off_a_terminal_there_is_a_line_a_round_and_none_a_slice(
     ]
 
 
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with Progress(PROFILE, []) as progress:
+        progress.round_begins(0)
+    assert shown(capsys)[-1].startswith("round 1 begins")
+
+
 @pytest.mark.parametrize(
     "trial",
     [

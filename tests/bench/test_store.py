@@ -60,6 +60,21 @@ def test_a_run_never_overwrites_another(writer):
         RunWriter.create(writer.folder, INFO)
 
 
+def test_two_runs_that_start_in_one_folder_at_once_do_not_share_it(tmp_path, monkeypatch):
+    """The other run claims the folder between our look at it and our own claim."""
+    other = tmp_path / "r" / "trials.jsonl"
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: exists(path) or (other.touch(), False)[1])
+    with pytest.raises(UserError, match=r"trials\.jsonl exists: give the run another --out"):
+        RunWriter.create(tmp_path / "r", INFO)
+
+
+def test_a_run_that_cannot_start_leaves_its_folder_free(tmp_path):
+    with pytest.raises(TypeError):
+        RunWriter.create(tmp_path / "r", INFO | {"notes": object()})
+    RunWriter.create(tmp_path / "r", INFO)
+
+
 def test_nan_is_refused_and_leaves_no_trace(writer):
     with pytest.raises(ValueError, match="not JSON compliant"):
         writer.append(TRIAL | {"throughput_rps": float("nan")})
@@ -114,6 +129,8 @@ def test_a_last_line_that_lacks_only_its_newline_counts(writer):
         ("[1]", "line 2 is corrupted: it holds no JSON object"),
         ('{"round": NaN}', "line 2 is corrupted: NaN is not JSON"),
         ('{"round": 1}', "line 2 lacks target, work"),
+        ("[" * 100_000, "line 2 is corrupted: .*recursion"),
+        (json.dumps(TRIAL | {"round": "x"}), 'line 2 has "x" for round, which must be a whole'),
     ],
 )
 def test_a_corrupted_line_is_named_by_its_number(writer, line, message):
@@ -130,12 +147,18 @@ def test_a_corrupted_line_is_named_by_its_number(writer, line, message):
         ('{"schema": 2}', "has schema 2, this version reads schema 1"),
         ("{}", "has schema None"),
         ('{"schema": 1, "name": "r"}', "lacks config, targets, state"),
+        (json.dumps({"schema": 1, **INFO, "targets": [{}]}), r"run\.json lacks targets 1\.name"),
     ],
 )
 def test_a_run_file_that_cannot_be_used_is_explained(writer, content, message):
     (writer.folder / "run.json").write_text(content)
     with pytest.raises(UserError, match=message):
         read_run(writer.folder)
+
+
+def test_a_name_that_no_file_can_have_is_told(tmp_path):
+    with pytest.raises(UserError, match=r"cannot read x+: File name too long"):
+        find_run(Path("x" * 300), tmp_path)
 
 
 def test_a_missing_file_of_slices_is_named(writer):

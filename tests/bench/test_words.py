@@ -4,9 +4,10 @@ import re
 from dataclasses import replace
 
 import pytest
-from synthetic import KEEP_ALIVE, invalid, write_run
+from synthetic import CLOSE, KEEP_ALIVE, invalid, write_run
 
 from bench.analyse.verdicts import Comparison, comparisons, summary
+from bench.present.report import write_report
 from bench.present.units import (
     count_text,
     delay_text,
@@ -202,3 +203,16 @@ def test_numbers_as_text():
     assert interval_text(None, 1.5) == "[?, 1.50]"
     assert list_text(["1", "2", "3"]) == "1, 2 and 3"
     assert count_text(1024) == "1,024"
+
+
+def test_the_last_output_of_a_server_is_not_part_of_a_sentence(tmp_path):
+    died = "uvloop: ended with signal SIGKILL; its last output:\n  ready at port 5\n  bye"
+    run = write_run(
+        tmp_path,
+        grids=[CLOSE],
+        rounds=2,
+        change=lambda t: invalid(t, died) if t["target"] == "uvloop" else t,
+    )
+    text = as_text(write_report(run).sections)
+    assert "(0 of 2 rounds valid; uvloop: ended with signal SIGKILL)" in text
+    assert "bye" not in text

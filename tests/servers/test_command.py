@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from servers.core.work import Kind
 from servers.models import MODELS, Model, UnavailableError
 from tests.conftest import ROOT, StartServer
 from tests.servers.wire import get, reply, say
@@ -62,8 +63,14 @@ def test_ipv6(start_server: StartServer) -> None:
             ("nope",),
             "unknown model 'nope'; choose one of blocking, threaded, asyncio, uvloop, trio",
         ),
-        (("trio", "--units", "0"), "argument --units: '0' is not a whole number from 1"),
-        (("trio", "--units", "x"), "argument --units: 'x' is not a whole number from 1"),
+        (
+            ("trio", "--units", "0"),
+            "argument --units: '0' is not a whole number from 1 to 999999999",
+        ),
+        (
+            ("trio", "--units", "x"),
+            "argument --units: 'x' is not a whole number from 1 to 999999999",
+        ),
         (("trio", "--port", "70000"), "argument --port: '70000' is not a port from 0 to 65535"),
         (
             ("trio", "--idle-timeout", "10"),
@@ -77,13 +84,19 @@ def test_ipv6(start_server: StartServer) -> None:
             ("trio", "--spin-rounds-per-us", "nan"),
             "argument --spin-rounds-per-us: 'nan' is not a number of rounds per microsecond",
         ),
+        (
+            ("trio", "--port", "9" * 5000),
+            f"argument --port: '{'9' * 5000}' is not a port from 0 to 65535",
+        ),
+        (("trio", "--host", "x" * 300), f"cannot listen on {'x' * 300} port 0: no such host"),
+        (("trio", "--host", ""), "cannot listen on '' port 0: Name or service not known"),
         (("trio", "--nope"), "unrecognized arguments: --nope"),
     ],
 )
 def test_wrong_use_is_one_line_and_status_2(arguments: tuple[str, ...], message: str) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"python -m servers: {message}\n"
+    assert done.stderr == f"crossover serve: {message}\n"
 
 
 def test_port_in_use_is_one_line_and_status_2() -> None:
@@ -92,8 +105,27 @@ def test_port_in_use_is_one_line_and_status_2() -> None:
         done = run("blocking", "--port", str(port))
     assert done.returncode == 2
     assert done.stderr == (
-        f"python -m servers: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+        f"crossover serve: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
     )
+
+
+@pytest.mark.parametrize("model", sorted(MODELS))
+def test_too_few_file_descriptors_are_one_line_and_status_2(model: str) -> None:
+    """An event loop takes up to 16 before it has served anybody."""
+    command = ["bash", "-c", 'ulimit -n 16 && exec "$@"', "bash", sys.executable, "-m", "servers"]
+    done = subprocess.run(
+        [*command, model], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "crossover serve: too few file descriptors: 16, a server needs 32 (ulimit -n 32)\n"
+    )
+
+
+def test_help_says_what_a_request_may_ask_for() -> None:
+    shown = run("--help").stdout
+    assert all(f"{kind.value}=T" in shown for kind in Kind)
+    assert "body=N" in shown
 
 
 def test_missing_library_disables_its_model_alone() -> None:

@@ -62,7 +62,8 @@ def say(client: socket.socket, pieces: Iterable[bytes]) -> bytes:
         with suppress(BrokenPipeError, ConnectionResetError):
             for piece in pieces:
                 client.sendall(piece)
-            client.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # the server may have closed already
+                client.shutdown(socket.SHUT_WR)
         with suppress(ConnectionResetError):
             while data := client.recv(1 << 16):
                 received += data
