@@ -71,12 +71,14 @@ def test_spin_in_line_uses_cpu_and_waits_in_line_do_not() -> None:
     spin, *waits = parse("/spin=50ms/delay=50ms/block=50ms/hold=50ms", rounds_per_us).steps
     before_s = time.thread_time()
     spin.run()
-    assert time.thread_time() - before_s > 0.04
+    assert time.thread_time() - before_s > 0.01, (
+        "a core may run at twice the speed that it was calibrated at"
+    )
     for wait in waits:
         before_s, start_s = time.thread_time(), time.monotonic()
         wait.run()
         assert time.monotonic() - start_s >= 0.05
-        assert time.thread_time() - before_s < 0.04
+        assert time.thread_time() - before_s < 0.01
 
 
 def test_every_kind_is_named_as_in_the_path() -> None:
