@@ -103,8 +103,17 @@ def test_bodies_are_not_checked_where_none_is_expected() -> None:
 def test_a_reply_that_never_comes_is_a_timeout_and_its_connection_is_given_up(
     keep_alive: bool,
 ) -> None:
-    """The third request stalls for good; its connection starts again after 0.2 s."""
-    with ScriptedServer(lambda turn: turn.stall() if turn.number == 3 else turn.send()) as server:
+    """The third connection's first request stalls for good; it starts again after 0.2 s.
+
+    All four connect before any reply is read, so the third of them has not been served yet.
+    """
+
+    def stall_on_the_third(turn: Turn) -> None:
+        if (turn.connection, turn.nth_on_connection) == (3, 1):
+            turn.stall()
+        turn.send()
+
+    with ScriptedServer(stall_on_the_third) as server:
         raw = Engine(
             load_for(server, keep_alive=keep_alive, request_timeout_s=0.2, window_s=0.5)
         ).run()
