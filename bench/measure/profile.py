@@ -88,7 +88,7 @@ def override(
     """Apply the command line's choices. Raises UserError for what cannot be.
 
     `only` replaces the targets of every grid (those that can hold a connection, where the grid
-    keeps them alive); where no declared pair is left among them, async is paired with sync.
+    keeps them alive); of those that no declared pair names, async is paired with sync.
     """
     if only:
         _known_models(only, models, "--models")
@@ -148,8 +148,10 @@ def _with_targets(grid: Grid, only: Sequence[str], models: Mapping[str, Model]) 
     targets = tuple(
         t for t in dict.fromkeys(only) if not (keeps and models[model_of(t)].serves_one_at_a_time)
     )
-    pairs = tuple(pair for pair in grid.pairs if set(pair) <= set(targets))
-    return replace(grid, targets=targets, pairs=pairs or _default_pairs(targets, models))
+    declared = tuple(pair for pair in grid.pairs if set(pair) <= set(targets))
+    paired = {target for pair in declared for target in pair}
+    others = tuple(p for p in _default_pairs(targets, models) if not set(p) <= paired)
+    return replace(grid, targets=targets, pairs=declared + others)
 
 
 def _default_pairs(targets: Sequence[str], models: Mapping[str, Model]) -> tuple[Pair, ...]:

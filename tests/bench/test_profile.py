@@ -31,11 +31,13 @@ def test_declared_pairs_are_kept_where_both_are_left() -> None:
 
 
 def test_without_a_declared_pair_async_is_compared_with_sync() -> None:
-    only = ["asyncio", "trio", "blocking", "threaded"]
     _, close = override(QUICK, MODELS, only=["asyncio", "trio", "blocking"]).grids
     assert close.pairs == (("asyncio", "blocking"), ("trio", "blocking"))
-    _, close = override(QUICK, MODELS, only=only).grids
-    assert close.pairs == (("threaded", "blocking"),)  # declared, so nothing is made up
+
+
+def test_a_model_that_no_declared_pair_names_is_compared_all_the_same() -> None:
+    _, close = override(QUICK, MODELS, only=["trio", "blocking", "threaded"]).grids
+    assert close.pairs == (("threaded", "blocking"), ("trio", "blocking"), ("trio", "threaded"))
 
 
 def test_models_of_one_family_are_compared_with_the_first() -> None:
@@ -111,7 +113,7 @@ def test_a_model_that_cannot_run_here_is_left_out_with_its_pairs_and_a_notice() 
     assert notices == [f"trio is left out: {why}"]
     assert "trio" not in profile.targets
     assert all("trio" not in pair for each in profile.grids for pair in each.pairs)
-    assert [len(each.pairs) for each in profile.grids] == [2, 3]
+    assert [len(each.pairs) for each in profile.grids] == [3, 3]
 
 
 def test_a_copy_of_an_unavailable_model_is_left_out_too() -> None:
@@ -136,7 +138,12 @@ def test_the_config_is_plain_and_whole() -> None:
         "targets": ["threaded", "asyncio", "uvloop", "trio"],
         "delays_s": [0.0, 0.005, 0.05],
         "connections": [1, 16, 128, 1024],
-        "pairs": [["uvloop", "threaded"], ["asyncio", "threaded"], ["trio", "threaded"]],
+        "pairs": [
+            ["uvloop", "threaded"],
+            ["asyncio", "threaded"],
+            ["trio", "threaded"],
+            ["uvloop", "asyncio"],
+        ],
     }
 
 
