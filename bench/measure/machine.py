@@ -68,9 +68,14 @@ def describe_python() -> dict[str, Any]:
         "version": platform.python_version(),
         "implementation": platform.python_implementation(),
         "compiler": platform.python_compiler(),
-        "executable": sys.executable,
+        "executable": within(CHECKOUT, Path(sys.executable)),
         "gil": bool(gil_enabled()),
     }
+
+
+def within(folder: Path, path: Path) -> str:
+    """Name a path from the folder on where it lies inside: a run is made to be shared."""
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def describe_packages() -> dict[str, str]:

@@ -114,10 +114,16 @@ def test_the_cpu_quota_is_the_least_of_all_levels(
     assert machine.cpu_quota_cores(write(tmp_path, files)) == cores
 
 
+def test_paths_in_the_checkout_do_not_tell_where_it_is() -> None:
+    folder = Path("/home/someone/crossover")
+    assert machine.within(folder, folder / ".venv/bin/python") == ".venv/bin/python"
+    assert machine.within(folder, Path("/usr/bin/python3")) == "/usr/bin/python3"
+
+
 def test_python_and_packages_are_those_running() -> None:
     described = machine.describe_python()
     assert described["version"] == platform.python_version()
-    assert described["executable"] == sys.executable
+    assert (machine.CHECKOUT / described["executable"]).samefile(sys.executable)
     assert described["gil"] is (not hasattr(sys, "_is_gil_enabled") or sys._is_gil_enabled())
     packages = machine.describe_packages()
     assert packages["psutil"] == psutil.__version__
