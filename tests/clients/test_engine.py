@@ -4,6 +4,7 @@ import gc
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -260,8 +261,11 @@ def test_the_warm_up_gives_up_at_its_limit() -> None:
             turn.stall()
         turn.send()
 
-    raw, _ = run(never_the_second, connections=2, warmup_limit_s=0.2, drain_s=0.5)
-    assert raw.warmup_ns >= 200_000_000
+    with ScriptedServer(never_the_second) as server:
+        start_s = time.monotonic()
+        raw = Engine(load_for(server, connections=2, warmup_limit_s=0.2, drain_s=0.5)).run()
+        elapsed_s = time.monotonic() - start_s
+    assert elapsed_s >= 0.2 + 0.5, "all of the limit, and all of the drain"
     assert raw.replies[1] == 0 < raw.replies[0]
     assert (raw.in_flight_at_close, raw.owed) == (2, 1)
 
@@ -274,9 +278,13 @@ def test_the_window_lasts_until_both_its_time_and_its_completions_are_reached() 
 
 
 def test_the_window_gives_up_at_its_limit() -> None:
-    raw, _ = run(wait_10_ms, connections=1, window_limit_s=0.1, completions_wanted=1_000_000)
-    assert raw.window_ns >= 100_000_000
-    assert completions(raw) <= 11
+    with ScriptedServer(wait_10_ms) as server:
+        load = load_for(server, connections=1, window_limit_s=0.3, completions_wanted=1_000_000)
+        start_s = time.monotonic()
+        raw = Engine(load).run()
+        elapsed_s = time.monotonic() - start_s
+    assert elapsed_s >= 0.3, "well after the 0.05 s that the window lasts at least"
+    assert 0 < completions(raw) <= 31
 
 
 def test_starts_are_spread_over_one_delay() -> None:
