@@ -41,6 +41,7 @@ NUMBER = Leaf("a number", _is_number)
 AMOUNT = Leaf("a number from 0", lambda value: _is_number(value) and value >= 0)
 WHOLE = Leaf("a whole number from 0", _is_whole)
 SHARE = Leaf("a number between 0 and 1", lambda value: _is_number(value) and 0 < value < 1)
+WHOLE_OR_NULL = Leaf("a whole number or null", lambda value: value is None or _is_whole(value))
 PAIR = Leaf(
     "a pair of targets",
     lambda value: isinstance(value, list) and len(value) == 2 and all(map(TEXT.fits, value)),
@@ -52,10 +53,30 @@ RUN: Mapping[str, Any] = {
         "confidence?": SHARE,
         "margin?": SHARE,
         "grids?": [
-            {"connection": TEXT, "pairs?": [PAIR], "delays_s": [AMOUNT], "connections": [WHOLE]}
+            {
+                "connection": TEXT,
+                "pairs?": [PAIR],
+                "delays_s?": [AMOUNT],
+                "works?": [TEXT],
+                "connections": [WHOLE],
+                **{f"{key}?": [WHOLE_OR_NULL] for key in ("workers", "units", "server_cores")},
+            }
         ],
+        "ladders?": [{"rungs": [TEXT], "steps": [TEXT]}],
     },
-    "targets": [{"name": TEXT, "model?": TEXT, "family?": TEXT, "command?": [TEXT]}],
+    "targets": [
+        {
+            "name": TEXT,
+            "model?": TEXT,
+            "family?": TEXT,
+            "command?": [TEXT],
+            "serves_one_at_a_time?": FLAG,
+            **{f"{key}??": TEXT for key in ("kind", "workers_are", "title", "path")},
+            "workers??": WHOLE,
+            "threads??": WHOLE,
+            "python??": {"version??": TEXT, "implementation??": TEXT, "gil??": FLAG},
+        }
+    ],
     "state": TEXT,
     "title?": TEXT,
     "started?": TEXT,
@@ -85,8 +106,8 @@ TRIAL: Mapping[str, Any] = {
     "delay_s": AMOUNT,
     "connection": TEXT,
     "connections": WHOLE,
-    "workers": WHOLE,
-    "units": Leaf("a whole number or null", lambda value: value is None or _is_whole(value)),
+    "workers": WHOLE_OR_NULL,
+    "units": WHOLE_OR_NULL,
     "server_cores": WHOLE,
     "round": WHOLE,
     "valid": FLAG,
@@ -99,6 +120,14 @@ TRIAL: Mapping[str, Any] = {
     "response_time_hist??": TEXT,
     **{f"{key}??": NUMBER for key in _MEASURED},
     "throughput_rps??": AMOUNT,
+}
+WAIT: Mapping[str, Any] = {
+    "target": TEXT,
+    "asked_s": AMOUNT,
+    "connections": WHOLE,
+    "load": Leaf("idle or loaded", lambda value: value in ("idle", "loaded")),
+    "samples": WHOLE,
+    "oversleep_us??": dict.fromkeys(("min", "p1", "p10", "p50", "p90", "p99", "max"), NUMBER),
 }
 
 

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, cannot_write
-from bench.shapes import RUN, TRIAL, mismatch
+from bench.shapes import RUN, TRIAL, WAIT, mismatch
 
 SCHEMA = 1
 RESULTS = Path("results")
 RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
 VERDICTS_FILE = "verdicts.json"
+WAITS_FILE = "waits.jsonl"
 
 POINT_KEYS = (
     "work",
@@ -121,8 +122,17 @@ def read_run(folder: Path | str) -> Run:
     """
     path = find_run(Path(folder))
     info = _read_info(path / RUN_FILE)
-    trials, torn = _read_trials(path / TRIALS_FILE)
+    trials, torn = _read_lines(path / TRIALS_FILE, TRIAL)
     return Run(path, info, trials, torn)
+
+
+def read_waits(run: Run) -> list[dict[str, Any]]:
+    """How late the waits of each target ended, one entry per target and load; none: not measured.
+
+    UserError for a file that is corrupted.
+    """
+    path = run.folder / WAITS_FILE
+    return _read_lines(path, WAIT)[0] if path.exists() else []
 
 
 def find_run(asked: Path, results: Path = RESULTS) -> Path:
@@ -208,22 +218,24 @@ def _read_info(path: Path) -> dict[str, Any]:
     return info
 
 
-def _read_trials(path: Path) -> tuple[list[dict[str, Any]], bool]:
+def _read_lines(path: Path, shape: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
+    """The objects of a file with one a line, and whether its last line is torn and left out."""
     *lines, last = _read(path).split("\n")
-    trials = [_trial(line, f"{path} line {n}") for n, line in enumerate(lines, 1) if line.strip()]
+    numbered = enumerate(lines, 1)
+    found = [_line(line, shape, f"{path} line {n}") for n, line in numbered if line.strip()]
     if not last:
-        return trials, False
+        return found, False
     try:
-        trials.append(_trial(last, str(path)))
+        found.append(_line(last, shape, str(path)))
     except UserError:
-        return trials, True
-    return trials, False
+        return found, True
+    return found, False
 
 
-def _trial(line: str, where: str) -> dict[str, Any]:
-    trial = _parse(line, where)
-    _require(trial, TRIAL, where)
-    return trial
+def _line(line: str, shape: Mapping[str, Any], where: str) -> dict[str, Any]:
+    content = _parse(line, where)
+    _require(content, shape, where)
+    return content
 
 
 def _read(path: Path) -> str:

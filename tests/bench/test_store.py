@@ -12,7 +12,7 @@ import pytest
 from synthetic import CLOSE, write_run
 
 from bench.errors import UserError
-from bench.store import RunWriter, find_run, read_run, write_verdicts
+from bench.store import RunWriter, find_run, read_run, read_waits, write_verdicts
 
 INFO = {"name": "r", "config": {}, "targets": [], "state": "running"}
 TRIAL = {
@@ -200,3 +200,27 @@ def test_verdicts_hold_no_nan(tmp_path):
     assert json.loads(write_verdicts(tmp_path, {"schema": 1}).read_text()) == {"schema": 1}
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_verdicts(tmp_path, {"ratio": float("inf")})
+
+
+WAIT = {
+    "target": "uvloop",
+    "asked_s": 0.02,
+    "connections": 1,
+    "load": "idle",
+    "samples": 500,
+    "oversleep_us": dict.fromkeys(("min", "p1", "p10", "p50", "p90", "p99", "p999", "max"), 61.5),
+}
+
+
+def test_waits_are_read_where_they_were_measured_and_a_torn_line_is_left_out(tmp_path):
+    run = read_run(write_run(tmp_path, grids=[CLOSE], rounds=1))
+    assert read_waits(run) == []
+    (tmp_path / "waits.jsonl").write_text(json.dumps(WAIT) + '\n{"target": "uv')
+    assert read_waits(run) == [WAIT]
+
+
+def test_a_damaged_line_of_waits_is_told_by_its_place(tmp_path):
+    run = read_run(write_run(tmp_path, grids=[CLOSE], rounds=1))
+    (tmp_path / "waits.jsonl").write_text(json.dumps(WAIT | {"load": "some"}) + "\n")
+    with pytest.raises(UserError, match=r'waits\.jsonl line 1 has "some" for load'):
+        read_waits(run)
