@@ -17,6 +17,7 @@ import pandas as pd
 from hdrh.codec import HdrCookieException, HdrLengthException
 from hdrh.histogram import HdrHistogram
 
+from bench.analyse.limits import limit
 from bench.analyse.rounds import brief
 from bench.analyse.stats import mean_interval
 from bench.errors import UserError
@@ -53,13 +54,13 @@ def trials_frame(run: Run) -> pd.DataFrame:
 
     Columns: the keys of a cell, `model`, `family`, `round`, `order`, `t_s`, `valid`, `reasons` (a
     tuple of words), `errors` (a total), `at_least`, what was measured under its own name, and
-    latencies as `response_time_p99_ms` and the like. What a slice lacks is NaN, `units` without a
-    limit included.
+    latencies as `response_time_p99_ms` and the like. What a slice lacks is NaN: so are `workers`
+    and `units` where each target has its own number, which for workers is in `own_workers`.
     """
     targets = {target["name"]: target for target in run.info["targets"]}
     rows = [_trial_row(trial, targets.get(trial["target"], {})) for trial in run.trials]
     frame = pd.DataFrame(rows, columns=_columns())
-    numbers = [*_MEASURED, *_latency_columns(), "delay_s", "units"]
+    numbers = [*_MEASURED, *_latency_columns(), "delay_s", "workers", "units", "own_workers"]
     return frame.astype(dict.fromkeys(numbers, float)).astype({"valid": bool, "at_least": bool})
 
 
@@ -73,7 +74,24 @@ def cells_frame(trials: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     """
     groups = trials.groupby(list(CELL_KEYS), dropna=False, sort=False)
     rows = [_cell_row(key, group, confidence) for key, group in groups]
-    return pd.DataFrame(rows, columns=[*CELL_KEYS, *_cell_columns()]).astype({"units": float})
+    return pd.DataFrame(rows, columns=[*CELL_KEYS, *_cell_columns()]).astype(
+        {"workers": float, "units": float}
+    )
+
+
+def with_limits(cells: pd.DataFrame, targets: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """The cells and the number that limits each: `limit_at_once`, `limit_rps`, `limit_what`.
+
+    `targets` are those of run.json. Cells that no known number limits have NaN and None.
+    """
+    known = {target["name"]: target for target in targets}
+    points = cells[list(CELL_KEYS)].astype(object).where(cells[list(CELL_KEYS)].notna(), None)
+    limits = [limit(known.get(row["target"], {}), row) for row in points.to_dict("records")]
+    return cells.assign(
+        limit_at_once=[found.at_once if found else math.nan for found in limits],
+        limit_rps=[found.rate_rps if found else math.nan for found in limits],
+        limit_what=[found.what if found else None for found in limits],
+    )
 
 
 def round_means(trials: pd.DataFrame, column: str) -> pd.Series:
@@ -103,8 +121,9 @@ def why_invalid(trials: pd.DataFrame) -> Counter[str]:
 
 
 def _columns() -> list[str]:
-    about = ["model", "family", "round", "order", "t_s", "valid", "reasons", "errors", "at_least"]
-    return [*CELL_KEYS, *about, *_MEASURED, *_latency_columns(), "response_time_hist"]
+    about = ["model", "family", "own_workers", "round", "order", "t_s"]
+    outcome = ["valid", "reasons", "errors", "at_least"]
+    return [*CELL_KEYS, *about, *outcome, *_MEASURED, *_latency_columns(), "response_time_hist"]
 
 
 def _latency_columns() -> list[str]:
@@ -125,6 +144,7 @@ def _trial_row(trial: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str,
     return row | {
         "model": target.get("model", trial["target"]),
         "family": target.get("family", "unknown"),
+        "own_workers": target.get("workers"),
         "valid": bool(trial["valid"]),
         "reasons": tuple(trial.get("invalid_reasons") or ()),
         "errors": sum((trial.get("errors") or {}).values()),

@@ -26,6 +26,15 @@ class Round:
     b_at_least: bool = False
 
 
+@dataclass(frozen=True)
+class Joint:
+    """One round of several targets: the mean log of each one's metric, or the reasons for none."""
+
+    logs: tuple[float, ...] | None
+    reasons: tuple[str, ...]
+    at_least: tuple[bool, ...]
+
+
 def paired_rounds(
     a_slices: Sequence[Trial], b_slices: Sequence[Trial], metric: str, a: str, b: str
 ) -> Iterator[Round]:
@@ -34,22 +43,35 @@ def paired_rounds(
     `metric` is throughput or a percentile of the response time, such as p99. A round that an
     interruption cut between the two was no trial of this comparison.
     """
-    by_round: defaultdict[int, tuple[list[Trial], list[Trial]]] = defaultdict(lambda: ([], []))
-    for side, slices in enumerate((a_slices, b_slices)):
-        for trial in slices:
+    for joint in joint_rounds((a_slices, b_slices), metric, (a, b)):
+        if joint.logs is None:
+            yield Round(None, joint.reasons)
+        else:
+            yield Round(joint.logs[0] - joint.logs[1], (), *joint.at_least)
+
+
+def joint_rounds(
+    slices: Sequence[Sequence[Trial]], metric: str, names: Sequence[str]
+) -> Iterator[Joint]:
+    """The rounds in which all of the named sides have a slice, measured or failed."""
+    by_round: defaultdict[int, list[list[Trial]]] = defaultdict(lambda: [[] for _ in names])
+    for side, trials in enumerate(slices):
+        for trial in trials:
             by_round[trial["round"]][side].append(trial)
-    for mine, other in by_round.values():
-        if mine and other:
-            yield _round(mine, other, metric, a, b)
+    for sides in by_round.values():
+        if all(sides):
+            yield _joint(sides, metric, names)
 
 
-def _round(mine: list[Trial], other: list[Trial], metric: str, a: str, b: str) -> Round:
-    values = [[value for t in side if (value := _value(t, metric))] for side in (mine, other)]
+def _joint(sides: Sequence[list[Trial]], metric: str, names: Sequence[str]) -> Joint:
+    values = [[value for t in side if (value := _value(t, metric))] for side in sides]
+    at_least = tuple(_at_least(side, metric) for side in sides)
     if not all(values):
-        reasons = (*_reasons(mine, metric, a), *_reasons(other, metric, b))
-        return Round(None, reasons)
-    a_log, b_log = (math.fsum(map(math.log, side)) / len(side) for side in values)
-    return Round(a_log - b_log, (), _at_least(mine, metric), _at_least(other, metric))
+        named = zip(sides, names, strict=True)
+        reasons = (reason for side, name in named for reason in _reasons(side, metric, name))
+        return Joint(None, tuple(reasons), at_least)
+    logs = tuple(math.fsum(map(math.log, side)) / len(side) for side in values)
+    return Joint(logs, (), at_least)
 
 
 def _value(trial: Trial, metric: str) -> float | None:

@@ -42,6 +42,17 @@ def common_cells(runs: Sequence[pd.DataFrame]) -> list[tuple[Any, ...]]:
     return sorted(common, key=_in_order)
 
 
+def cell_keys(trials: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """The cell of each slice, the same for two runs that say the same thing in different ways.
+
+    Where a point leaves the number of workers to the target, the target's own stands here. No units
+    is None, since NaN does not equal itself.
+    """
+    named = trials.assign(workers=trials["workers"].fillna(trials["own_workers"]))
+    rows = named[list(CELL_KEYS)].itertuples(index=False, name=None)
+    return [tuple(None if pd.isna(part) else part for part in row) for row in rows]
+
+
 def _in_order(key: tuple[Any, ...]) -> tuple[Any, ...]:
     cell = dict(zip(CELL_KEYS, key, strict=True))
     return (cell["connection"] == "close", *reading_order(cell), cell["target"])
@@ -74,6 +85,7 @@ def _at_least(trials: pd.DataFrame) -> bool:
 
 
 def _by_cell(trials: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
-    """Slices by cell; no units is None here, since NaN does not equal itself."""
-    groups = trials.groupby(list(CELL_KEYS), dropna=False, sort=False)
-    return {tuple(None if pd.isna(part) else part for part in key): g for key, g in groups}
+    rows: dict[tuple[Any, ...], list[int]] = {}
+    for row, key in enumerate(cell_keys(trials)):
+        rows.setdefault(key, []).append(row)
+    return {key: trials.iloc[mine] for key, mine in rows.items()}

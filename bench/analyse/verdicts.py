@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.analyse.rounds import Round, Trial, paired_rounds, why_invalid
-from bench.analyse.stats import Interval, decide, mean_interval
+from bench.analyse.finding import Finding, find
+from bench.analyse.rounds import Trial, paired_rounds
 from bench.store import POINT_KEYS, SCHEMA, Run, reading_order
 
 METRICS = ("throughput", "p99")
@@ -35,7 +35,7 @@ class Comparison:
     delay_s: float
     connection: str
     connections: int
-    workers: int
+    workers: int | None
     units: int | None
     server_cores: int
     a: str
@@ -56,23 +56,14 @@ class Comparison:
         return self.a, self.b, self.connection
 
 
-@dataclass(frozen=True)
-class _Finding:
-    rounds: int
-    interval: Interval | None
-    verdict: str
-    reason: str | None
-    at_least: bool = False
-
-
 def judge(run: Run) -> dict[str, Any]:
     """All that verdicts.json holds: the comparisons and their counts by pair and metric."""
     compared = comparisons(run)
     return {
         "schema": SCHEMA,
         "run": run.name,
-        "confidence": _confidence(run),
-        "margin": _margin(run),
+        "confidence": confidence(run),
+        "margin": margin(run),
         "comparisons": [asdict(comparison) for comparison in compared],
         "summary": summary(run, compared),
     }
@@ -85,7 +76,7 @@ def read_comparisons(verdicts: Mapping[str, Any]) -> list[Comparison]:
 
 def comparisons(run: Run) -> list[Comparison]:
     """Every declared comparison that has a slice, by pair, metric, delay and connections."""
-    cells = _cells(run.trials)
+    cells = cells_of(run.trials)
     families = {target["name"]: target.get("family") for target in run.info["targets"]}
     found = []
     for a, b, connection in declared_pairs(run):
@@ -94,7 +85,7 @@ def comparisons(run: Run) -> list[Comparison]:
             for point in points:
                 key = tuple(point.values())
                 rounds = list(paired_rounds(cells[a, key], cells[b, key], metric, a, b))
-                finding = _find(rounds, metric, a, b, _confidence(run), _margin(run))
+                finding = find(rounds, metric, a, b, confidence(run), margin(run))
                 found.append(_comparison(point, a, b, metric, finding, families))
     return found
 
@@ -104,8 +95,7 @@ def declared_pairs(run: Run) -> dict[tuple[str, str, str], int]:
     declared: Counter[tuple[str, str, str]] = Counter()
     for grid in run.config.get("grids", ()):
         for a, b in grid.get("pairs", ()):
-            points = len(grid["delays_s"]) * len(grid["connections"])
-            declared[a, b, grid["connection"]] += points
+            declared[a, b, grid["connection"]] += _points_of(grid)
     return dict(declared)
 
 
@@ -139,7 +129,15 @@ def _total(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {name: sum(row[name] for row in rows) for name in names}
 
 
-def _cells(trials: Sequence[Trial]) -> defaultdict[tuple[str, Any], list[Trial]]:
+def _points_of(grid: Mapping[str, Any]) -> int:
+    """How many points a grid has: the product of its axes; one that is not there has one value."""
+    works = grid.get("works") or grid.get("delays_s") or ()
+    axes = (grid.get(name) or (None,) for name in ("workers", "units", "server_cores"))
+    return len(works) * len(grid["connections"]) * math.prod(map(len, axes))
+
+
+def cells_of(trials: Sequence[Trial]) -> defaultdict[tuple[str, Any], list[Trial]]:
+    """The slices of each cell, by target and the values of its point."""
     cells: defaultdict[tuple[str, Any], list[Trial]] = defaultdict(list)
     for trial in trials:
         cells[trial["target"], tuple(trial[key] for key in POINT_KEYS)].append(trial)
@@ -153,57 +151,22 @@ def _points(cells: Mapping[tuple[str, Any], list[Trial]], a: str, b: str) -> lis
     return sorted(points, key=reading_order)
 
 
-def _find(
-    rounds: Sequence[Round], metric: str, a: str, b: str, confidence: float, margin: float
-) -> _Finding:
-    logs = [r.log_ratio for r in rounds if r.log_ratio is not None]
-    enough = len(logs) >= 2 or len(logs) == len(rounds) == 1
-    if not enough or 2 * len(logs) < len(rounds):
-        return _Finding(len(logs), None, "invalid", why_invalid(rounds))
-    bounds = (any(r.a_at_least for r in rounds), any(r.b_at_least for r in rounds))
-    interval = _bounded(mean_interval(logs, confidence).exp(), *bounds)
-    verdict = decide(interval, margin, lower_is_better=metric != "throughput")
-    reason = _why_undecided(interval, bounds, (a, b)) if verdict == "undecided" else None
-    return _Finding(len(logs), None if all(bounds) else interval, verdict, reason, any(bounds))
-
-
-def _bounded(interval: Interval, a_at_least: bool, b_at_least: bool) -> Interval:
-    """Give up the end that a lower bound says nothing about.
-
-    Where a is "at least", a / b is at least what was seen: the low end stands, the high end is
-    unknown. Where b is, the other way round. Where both are, nothing is known.
-    """
-    low = 0.0 if b_at_least else interval.low
-    high = math.inf if a_at_least else interval.high
-    return Interval(interval.estimate, low, high, interval.n)
-
-
-def _why_undecided(interval: Interval, bounds: tuple[bool, bool], pair: tuple[str, str]) -> str:
-    if interval.n < 2:
-        return "one round gives no interval: two are needed, six or more are better"
-    if any(bounds):
-        known = " and ".join(name for name, at_least in zip(pair, bounds, strict=True) if at_least)
-        return f"the latency of {known} is only known to be at least what was seen"
-    return "the interval contains 1 and reaches beyond the margin"
-
-
 def _comparison(
     point: Mapping[str, Any],
     a: str,
     b: str,
     metric: str,
-    finding: _Finding,
+    finding: Finding,
     families: Mapping[str, str | None],
 ) -> Comparison:
-    interval = finding.interval
     return Comparison(
         **point,
         a=a,
         b=b,
         metric=metric,
-        ratio=interval.estimate if interval else None,
-        low=interval.low or None if interval else None,
-        high=interval.high if interval and math.isfinite(interval.high) else None,
+        ratio=finding.ratio,
+        low=finding.low,
+        high=finding.high,
         rounds=finding.rounds,
         verdict=finding.verdict,
         label=_label(finding.verdict, a, b, families),
@@ -221,9 +184,11 @@ def _label(verdict: str, a: str, b: str, families: Mapping[str, str | None]) -> 
     return str(families[winner]) if differ else winner
 
 
-def _confidence(run: Run) -> float:
+def confidence(run: Run) -> float:
+    """How sure the intervals of a run are to be, as it was configured."""
     return float(run.config.get("confidence", 0.95))
 
 
-def _margin(run: Run) -> float:
+def margin(run: Run) -> float:
+    """How far from 1 still counts as equal, as it was configured."""
     return float(run.config.get("margin", 0.05))

@@ -1,0 +1,43 @@
+"""What a path asks for, as far as conclusions need it: the kinds of its steps and their times.
+
+Pure. It reads paths that a server has accepted already, so it does not judge them: what it cannot
+read counts as no time.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+_TIME = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s)")
+_UNIT_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+
+
+@cache
+def asked_s(work: str) -> dict[str, float]:
+    """Seconds by kind of step, in the order of the path; a step without a time of its own has 0.
+
+    A drip's time depends on the body, so it is 0 here: `delay_s` of a point has it.
+    """
+    asked: dict[str, float] = {}
+    for step in work.split("/"):
+        name, _, value = step.partition("=")
+        if name:
+            time = _TIME.fullmatch(value)
+            asked[name] = asked.get(name, 0.0) + (float(time[1]) * _UNIT_S[time[2]] if time else 0)
+    return asked
+
+
+def kind_of(work: str) -> str:
+    """The names of the steps: `hold+delay`. A path that asks for nothing is a `delay` of 0."""
+    return "+".join(asked_s(work)) or "delay"
+
+
+def is_plain(work: str) -> bool:
+    """Whether the delay alone tells this work from others: `/` and a single delay."""
+    return work == "/" or (work.startswith("/delay=") and work.count("/") == 1)
+
+
+def in_order(work: str, delay_s: float) -> tuple[float, float, str]:
+    """A sort key for works: by their wait, then by all the time that they ask for."""
+    return delay_s, sum(asked_s(work).values()), work
