@@ -3,30 +3,40 @@
 import argparse
 import json
 import os
+import platform
 import resource
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import NoReturn
 
+from servers.core.calls import Calls, Upstream
+from servers.core.compute import Rates, calibrate
 from servers.core.limits import Limits
 from servers.core.listen import open_listener
 from servers.core.replies import Catalogue
 from servers.core.service import Service
 from servers.core.stop import Stop
-from servers.core.work import BadWorkError, calibrate_spin, parse_seconds
-from servers.models import MODELS, Model, UnavailableError
+from servers.core.units import Turns, Units
+from servers.core.wait_record import WaitRecord
+from servers.core.work import BadWorkError, parse_seconds
+from servers.core.workers import Workers
+from servers.models import MODELS, Model, Serve, UnavailableError
 
 STDOUT = 1
 FEWEST_DESCRIPTORS = 32
+MOST_WORKERS = 10_000
+DEFAULT_POOL = 1024
 DIGITS = 9
 EPILOG = """\
 The path of a request is its work, step by step: /delay=20ms/spin=500us/body=4KiB
-  delay=T   wait on a timer             hold=T    wait while holding one of the units
-  block=T   block the thread it is in   spin=T    use CPU, keeping the interpreter lock
-  body=N    the size of the reply, in bytes, KiB or MiB
-T is a time with us, ms or s, up to 60s. / asks for nothing.
+  delay=T   wait on a timer             spin=T    use CPU, keeping the interpreter lock
+  call=T    wait for the upstream       hash=T    use CPU, with the lock released
+  hold=T    wait while holding a unit   body=N    the size of the reply
+  block=T   block the thread it is in   drip=NxT  send the body N bytes at a time, every T
+T is a time with us, ms or s, up to 60s; N is in bytes, KiB or MiB. / asks for nothing.
 """
 
 
@@ -41,36 +51,103 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line. Exits with 0 after a stop, with 2 on wrong use."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns 0 after a stop. Exits with 2 on wrong use."""
     parser = _parser()
     args = parser.parse_args(argv)
     if args.list:
         print(json.dumps([_describe(model) for model in MODELS.values()]))
     elif args.calibrate:
-        print(json.dumps({"spin_rounds_per_us": calibrate_spin()}))
+        print(json.dumps(calibrate().described()))
     elif args.model not in MODELS:
         what = f"unknown model {args.model!r}" if args.model else "no model given"
         parser.error(f"{what}; choose one of {', '.join(MODELS)}")
     else:
         try:
-            _serve(args)
+            return _serve(MODELS[args.model], args)
         except (UnavailableError, _CannotServeError) as error:
             parser.error(str(error))
+    return 0
 
 
-def _serve(args: argparse.Namespace) -> None:
-    serve = MODELS[args.model].load()
+def _serve(model: Model, args: argparse.Namespace) -> int:
+    serve = model.load()
+    workers = args.workers or model.default_workers
+    processes, threads = (workers, 1) if model.workers_are == "processes" else (1, workers)
+    rates = _rates(args)
     limits = Limits(
         idle_s=args.idle_timeout, request_s=args.request_timeout, write_s=args.write_timeout
     )
-    rounds = args.spin_rounds_per_us or calibrate_spin()
-    service = Service(Catalogue(rounds), limits, args.units, Stop())
     with _listener(args.host, args.port, limits) as listener:
+        offer = _Offer(serve, listener, limits, rates, threads, _upstream(args, processes))
         host, port, *_ = listener.getsockname()
         ready = {"ready": True, "host": host, "port": port, "pid": os.getpid()}
-        _announce({**ready, "model": args.model})
-        serve(listener, service)
+        ready |= {"model": model.name, "workers": workers, **_interpreter()}
+        if processes == 1:
+            return _serve_alone(offer, args, ready)
+        if args.record_waits:
+            raise _CannotServeError("--record-waits is for a single process: --workers 1")
+        group = Workers(
+            processes, args.units, lambda units: offer.run(units, Stop()), listener.close
+        )
+        _announce(ready)
+        return group.wait()
+
+
+def _serve_alone(offer: "_Offer", args: argparse.Namespace, ready: dict[str, object]) -> int:
+    stop = Stop()
+    record = WaitRecord() if args.record_waits else None
+    _announce(ready)
+    offer.run(Units(args.units), stop, record)
+    if record is not None:
+        record.write(args.record_waits)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What every process of a server serves with."""
+
+    serve: Serve
+    listener: socket.socket
+    limits: Limits
+    rates: Rates
+    threads: int
+    upstream: Upstream | None
+
+    def run(self, units: Turns, stop: Stop, record: WaitRecord | None = None) -> None:
+        """Serve until asked to stop."""
+        call = Calls(self.upstream).call if self.upstream else None
+        watch = {} if record is None else {"watch_steps": record.watch}
+        catalogue = Catalogue(self.rates, call, **watch)
+        self.serve(
+            self.listener,
+            Service(catalogue, self.limits, units, stop, self.threads, self.upstream),
+        )
+
+
+def _rates(args: argparse.Namespace) -> Rates:
+    spin, hashing = args.spin_rounds_per_us, args.hash_rounds_per_us
+    if spin and hashing:
+        return Rates(spin, hashing)
+    measured = calibrate()
+    return Rates(spin or measured.spin_per_us, hashing or measured.hash_per_us)
+
+
+def _upstream(args: argparse.Namespace, processes: int) -> Upstream | None:
+    if args.upstream is None:
+        return None
+    host, port = args.upstream
+    return Upstream(host, port, max(1, args.pool // processes))
+
+
+def _interpreter() -> dict[str, object]:
+    """What runs here, the lock as the running interpreter reports it after its imports."""
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "gil": bool(getattr(sys, "_is_gil_enabled", lambda: True)()),
+    }
 
 
 def _listener(host: str, port: int, limits: Limits) -> socket.socket:
@@ -113,8 +190,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", nargs="?", help=", ".join(MODELS))
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=_port, default=0, help="0, the default: any free one")
-    parser.add_argument("--units", type=_units, default=1, help="requests in a hold at once")
+    parser.add_argument("--workers", type=_workers, metavar="N",
+                        help="processes that share the port, or the threads of a model with a"
+                             " fixed number (default: the model's own)")  # fmt: skip
+    parser.add_argument("--units", type=_count, default=1, help="requests in a hold at once")
+    parser.add_argument("--upstream", type=_address, metavar="HOST:PORT",
+                        help="what a call asks: python -m servers.upstream")  # fmt: skip
+    parser.add_argument("--pool", type=_count, default=DEFAULT_POOL, metavar="N",
+                        help="most connections to the upstream, shared out among processes"
+                             f" (default {DEFAULT_POOL})")  # fmt: skip
     parser.add_argument("--spin-rounds-per-us", type=_rate, help="measured here if not given")
+    parser.add_argument("--hash-rounds-per-us", type=_rate, help="measured here if not given")
     for name, default_s, limit in (
         ("--idle-timeout", limits.idle_s, "for nothing of the next request"),
         ("--request-timeout", limits.request_s, "for a request that has begun"),
@@ -122,8 +208,10 @@ def _parser() -> argparse.ArgumentParser:
     ):
         parser.add_argument(name, type=_seconds, default=default_s, metavar="T",
                             help=f"{limit} (default {default_s:g}s)")  # fmt: skip
+    parser.add_argument("--record-waits", type=Path, metavar="FILE",
+                        help="write down how long each delay took, at the end")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="describe the models as JSON")
-    parser.add_argument("--calibrate", action="store_true", help="measure spin rounds as JSON")
+    parser.add_argument("--calibrate", action="store_true", help="measure rounds as JSON")
     return parser
 
 
@@ -137,12 +225,21 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _units(text: str) -> int:
-    if not _is_whole(text) or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a whole number from 1 to {10**DIGITS - 1}"
-        )
+def _count(text: str, most: int = 10**DIGITS - 1) -> int:
+    if not _is_whole(text) or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {most}")
     return int(text)
+
+
+def _workers(text: str) -> int:
+    return _count(text, MOST_WORKERS)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host, _port(port)
 
 
 def _rate(text: str) -> float:
@@ -167,6 +264,6 @@ def _seconds(text: str) -> float:
 
 if __name__ == "__main__":
     try:
-        main()
+        sys.exit(main())
     except KeyboardInterrupt:  # before the server was there to be stopped
         sys.exit(130)

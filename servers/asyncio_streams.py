@@ -1,7 +1,4 @@
-"""A task per connection on an event loop, asyncio's own or uvloop's.
-
-One thread; a task gives way to the others where it says `await`.
-"""
+"""A task per connection on an event loop, asyncio's own or uvloop's: it gives way at `await`."""
 
 import asyncio
 import importlib
@@ -15,7 +12,8 @@ from servers.core.http1 import Connection
 from servers.core.listen import BACKLOG, OUT_OF_RESOURCES, RECEIVE_BYTES, end_input
 from servers.core.service import Service
 from servers.core.watch import INTERVAL_S, Watch
-from servers.core.work import DELAY, HOLD
+from servers.core.work import CALL, DELAY, HOLD
+from servers.waits.asyncio_waits import Waits
 
 
 def serve(listener: socket.socket, service: Service, loop: str) -> None:
@@ -28,7 +26,7 @@ async def _serve(listener: socket.socket, service: Service) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_report)
     watch: Watch[StreamWriter] = Watch(service.limits)
-    units = asyncio.Semaphore(service.units)
+    waits = Waits(service)
 
     async def run(reader: StreamReader, writer: StreamWriter) -> None:
         connection = service.connection()
@@ -36,7 +34,7 @@ async def _serve(listener: socket.socket, service: Service) -> None:
             if service.stop.requested:
                 end_input(writer.get_extra_info("socket"))
             with suppress(OSError):  # the client reset the connection, or was too slow
-                await _serve_client(reader, writer, connection, units)
+                await _serve_client(reader, writer, connection, waits)
                 if connection.unread:
                     await _linger(reader, writer, service.limits.linger_s)
             with suppress(OSError):
@@ -58,7 +56,7 @@ async def _serve(listener: socket.socket, service: Service) -> None:
 
 
 async def _serve_client(
-    reader: StreamReader, writer: StreamWriter, connection: Connection, units: asyncio.Semaphore
+    reader: StreamReader, writer: StreamWriter, connection: Connection, waits: Waits
 ) -> None:
     while data := await reader.read(RECEIVE_BYTES):
         for exchange in connection.receive(data):
@@ -66,8 +64,9 @@ async def _serve_client(
                 if step.kind is DELAY:
                     await asyncio.sleep(step.seconds)
                 elif step.kind is HOLD:
-                    async with units:
-                        await asyncio.sleep(step.seconds)
+                    await waits.hold(step)
+                elif step.kind is CALL:
+                    await waits.call(step)
                 else:
                     step.run()
             writer.write(exchange.reply)

@@ -37,6 +37,10 @@ class Model:
     loop: str | None = None
     """The library of the event loop, for a driver that runs on several."""
     serves_one_at_a_time: bool = False
+    """Each worker serves one connection at a time, so it keeps none alive."""
+    workers_are: Literal["processes", "threads"] = "processes"
+    """What `--workers` counts: processes of the whole server, or the threads of its pool."""
+    default_workers: int = 1
 
     def why_unavailable(self) -> str | None:
         """Say why the model cannot run here, or return None."""
@@ -45,9 +49,11 @@ class Model:
         return f"model {self.name} needs {self.library}: pip install {self.library}"
 
     def load(self) -> Serve:
-        """Import the driver. Raises UnavailableError."""
+        """Import the driver and its library. Raises UnavailableError."""
         if reason := self.why_unavailable():
             raise UnavailableError(reason)
+        if self.library:
+            importlib.import_module(self.library)
         serve = importlib.import_module(self.driver).serve
         return cast(Serve, partial(serve, loop=self.loop) if self.loop else serve)
 
@@ -56,7 +62,15 @@ MODELS = {
     model.name: model
     for model in (
         Model("blocking", "sync", "servers.blocking", serves_one_at_a_time=True),
+        Model("prefork", "sync", "servers.blocking", serves_one_at_a_time=True, default_workers=8),
         Model("threaded", "sync", "servers.threaded"),
+        Model(
+            "thread-pool",
+            "sync",
+            "servers.thread_pool",
+            workers_are="threads",
+            default_workers=64,
+        ),
         Model("asyncio", "async", "servers.asyncio_streams", loop="asyncio"),
         Model("uvloop", "async", "servers.asyncio_streams", library="uvloop", loop="uvloop"),
         Model("trio", "async", "servers.trio_nursery", library="trio"),

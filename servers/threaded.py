@@ -8,19 +8,17 @@ from contextlib import suppress
 from servers.core.listen import ACCEPT_PAUSE_S
 from servers.core.service import Service
 from servers.core.sockets import Clients, chunks, linger, send_all
-from servers.core.units import Units
-from servers.core.work import HOLD
+from servers.waits.thread_waits import carry_out
 
 
 def serve(listener: socket.socket, service: Service) -> None:
     """Serve until asked to stop, then until every thread is done."""
     clients = Clients(listener, service.stop)
-    units = Units(service.units)
     threads: set[threading.Thread] = set()
 
     def run(client: socket.socket) -> None:
         with suppress(OSError):  # the client reset the connection or was too slow
-            _serve_client(client, service, units)
+            _serve_client(client, service)
         clients.close(client)
         threads.discard(threading.current_thread())
 
@@ -37,16 +35,11 @@ def serve(listener: socket.socket, service: Service) -> None:
         thread.join()
 
 
-def _serve_client(client: socket.socket, service: Service, units: Units) -> None:
+def _serve_client(client: socket.socket, service: Service) -> None:
     connection = service.connection()
     for data in chunks(client, connection, service.limits):
         for exchange in connection.receive(data):
-            for step in exchange.steps:
-                if step.kind is HOLD:
-                    with units:
-                        step.run()
-                else:
-                    step.run()
+            carry_out(exchange.steps, service.units)
             send_all(client, exchange.reply, service.limits)
             if exchange.close:
                 linger(client, connection, service.limits)

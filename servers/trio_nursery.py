@@ -1,7 +1,4 @@
-"""A trio task per connection, all of them children of one nursery.
-
-One thread; a task gives way to the others where it says `await`.
-"""
+"""A trio task per connection, in one nursery and one thread: it gives way at `await`."""
 
 import logging
 import socket
@@ -13,7 +10,8 @@ from servers.core.http1 import Connection
 from servers.core.listen import PIECE_BYTES, RECEIVE_BYTES, end_input
 from servers.core.service import Service
 from servers.core.watch import INTERVAL_S, Watch
-from servers.core.work import DELAY, HOLD
+from servers.core.work import CALL, DELAY, HOLD
+from servers.waits.trio_waits import Waits
 
 
 def serve(listener: socket.socket, service: Service) -> None:
@@ -40,7 +38,7 @@ class _Client:
 
 async def _serve(listener: socket.socket, service: Service) -> None:
     watch: Watch[_Client] = Watch(service.limits)
-    units = trio.Semaphore(service.units)
+    waits = Waits(service)
 
     async def run(stream: trio.SocketStream) -> None:
         client = _Client(stream)
@@ -48,8 +46,8 @@ async def _serve(listener: socket.socket, service: Service) -> None:
         with watch.over(client, connection, lambda: client.unsent_bytes):
             if service.stop.requested:
                 end_input(stream.socket)
-            with client.scope, suppress(trio.BrokenResourceError):
-                await _serve_client(client, connection, units)
+            with client.scope, suppress(trio.BrokenResourceError, OSError):
+                await _serve_client(client, connection, waits)
                 if connection.unread:
                     await _linger(stream, service.limits.linger_s)
 
@@ -59,6 +57,7 @@ async def _serve(listener: socket.socket, service: Service) -> None:
     acceptor = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
     async with trio.open_nursery() as background:
         background.start_soon(_reap, watch)
+        background.start_soon(waits.receive)
         async with trio.open_nursery() as clients:
             with accepting:
                 await trio.serve_listeners(run, [acceptor], handler_nursery=clients)
@@ -67,15 +66,16 @@ async def _serve(listener: socket.socket, service: Service) -> None:
         background.cancel_scope.cancel()
 
 
-async def _serve_client(client: _Client, connection: Connection, units: trio.Semaphore) -> None:
+async def _serve_client(client: _Client, connection: Connection, waits: Waits) -> None:
     while data := await client.stream.receive_some(RECEIVE_BYTES):
         for exchange in connection.receive(data):
             for step in exchange.steps:
                 if step.kind is DELAY:
                     await trio.sleep(step.seconds)
                 elif step.kind is HOLD:
-                    async with units:
-                        await trio.sleep(step.seconds)
+                    await waits.hold(step)
+                elif step.kind is CALL:
+                    await waits.call(step)
                 else:
                     step.run()
             await client.send(exchange.reply)

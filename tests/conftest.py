@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).parent.parent
+RATES = ("--spin-rounds-per-us", "10", "--hash-rounds-per-us", "1")
 
 
 @dataclass
@@ -36,12 +37,23 @@ class Server:
         self.clients.append(client)
         return client
 
-    def usage(self) -> psutil.Process:
-        return psutil.Process(self.process.pid)
+    def processes(self) -> list[psutil.Process]:
+        """Return the server's process and those that it has started."""
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def descriptors(self) -> int:
+        return sum(process.num_fds() for process in self.processes())
+
+    def threads(self) -> int:
+        return sum(process.num_threads() for process in self.processes())
+
+    def memory_bytes(self) -> int:
+        return sum(process.memory_info().rss for process in self.processes())
 
     def cpu_s(self) -> float:
-        times = self.usage().cpu_times()
-        return float(times.user + times.system)
+        times = [process.cpu_times() for process in self.processes()]
+        return float(sum(each.user + each.system for each in times))
 
     def ask_to_stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -69,7 +81,7 @@ def launch(model: str, *flags: str, descriptors: int | None = None) -> Server:
             resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "servers", model, "--spin-rounds-per-us", "10", *flags],
+        [sys.executable, "-m", "servers", model, *RATES, *flags],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

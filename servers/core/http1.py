@@ -198,8 +198,8 @@ class Connection:
         if self._closing:
             return
         self.requests += 1
-        exchange = self._catalogue.exchange(
+        exchanges = self._catalogue.exchanges(
             self._parser.get_method(), self._target, self._connection
         )
-        self._ready.append(exchange)
-        self._closing = exchange.close
+        self._ready += exchanges
+        self._closing = exchanges[-1].close

@@ -6,10 +6,12 @@ of different models can be compared byte by byte.
 
 import re
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from servers.core import work
+from servers.core.compute import Rates
 
 # The header line that says what becomes of the connection; only CLOSE ends it.
 KEEP: Final = b""
@@ -36,57 +38,89 @@ _AUTHORITY: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 class Exchange:
     """What a driver does for one request: carry out the steps, send the reply, perhaps close."""
 
-    steps: tuple[work.Step, ...]
+    steps: Iterable[work.Step]
     reply: bytes
     close: bool
 
 
+Exchanges = tuple[Exchange, ...]
+"""What one request takes: a single exchange, or one for each piece of a reply that drips."""
+
 CONTINUE: Final = Exchange((), b"HTTP/1.1 100 Continue\r\n\r\n", False)
 
 
-class Catalogue:
-    """The exchange for every target asked so far: each is parsed and rendered once.
+WatchSteps = Callable[[tuple[work.Step, ...]], Iterable[work.Step]]
 
-    Bounded in entries and in bytes; when full it starts afresh. Safe to share between threads.
+
+def _unwatched(steps: tuple[work.Step, ...]) -> tuple[work.Step, ...]:
+    return steps
+
+
+class Catalogue:
+    """What every target asked so far takes: each is parsed and rendered once.
+
+    `call` asks the upstream, where there is one; `watch_steps` may put itself between a driver and
+    the steps that it carries out. Bounded in entries and in bytes; when full it starts afresh. Safe
+    to share between threads.
     """
 
-    def __init__(self, spin_rounds_per_us: float) -> None:
-        self._spin_rounds_per_us = spin_rounds_per_us
-        self._known: dict[tuple[bytes, bytes, bytes], Exchange] = {}
+    def __init__(
+        self, rates: Rates, call: work.Call | None = None, watch_steps: WatchSteps = _unwatched
+    ) -> None:
+        self._rates = rates
+        self._call = call
+        self._watch_steps = watch_steps
+        self._known: dict[tuple[bytes, bytes, bytes], Exchanges] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def exchange(self, method: bytes, target: bytes, connection: bytes) -> Exchange:
-        """Return the exchange for a request; bad targets and methods get theirs as well.
+    def exchanges(self, method: bytes, target: bytes, connection: bytes) -> Exchanges:
+        """Return what a request takes; bad targets and methods get theirs as well.
 
         `connection` is KEEP, KEEP_1_0 or CLOSE.
         """
         known = self._known.get((method, target, connection))
         return known or self._learn(method, target, connection)
 
-    def _learn(self, method: bytes, target: bytes, connection: bytes) -> Exchange:
-        exchange = self._make(method, target, connection)
-        cost = len(target) + len(exchange.reply)
+    def _learn(self, method: bytes, target: bytes, connection: bytes) -> Exchanges:
+        exchanges = self._make(method, target, connection)
+        cost = len(target) + sum(len(exchange.reply) for exchange in exchanges)
         with self._lock:
             if len(self._known) >= _MOST_ENTRIES or self._bytes + cost > _MOST_CACHED_BYTES:
                 self._known.clear()
                 self._bytes = 0
-            self._known[method, target, connection] = exchange
+            self._known[method, target, connection] = exchanges
             self._bytes += cost
-        return exchange
+        return exchanges
 
-    def _make(self, method: bytes, target: bytes, connection: bytes) -> Exchange:
+    def _make(self, method: bytes, target: bytes, connection: bytes) -> Exchanges:
         if method == b"CONNECT":
             connection = CLOSE  # bytes meant for a tunnel may follow
         if method not in ALLOWED:
-            return refusal(405, f"{method.decode('latin-1')} is not served here", connection)
+            return (refusal(405, f"{method.decode('latin-1')} is not served here", connection),)
         path = _AUTHORITY.sub("", target.decode("latin-1"), count=1) or "/"
         try:
-            asked = work.parse(path, self._spin_rounds_per_us)
+            asked = work.parse(path, self._rates, self._call)
         except work.BadWorkError as error:
-            return refusal(400, str(error), connection, head=method == b"HEAD")
-        reply = _render(200, asked.body, connection, head=method == b"HEAD")
-        return Exchange(asked.steps, reply, connection is CLOSE)
+            return (refusal(400, str(error), connection, head=method == b"HEAD"),)
+        first, *rest = _pieces(asked, connection, head=method == b"HEAD")
+        waits = () if asked.drip is None else (asked.drip.wait,)
+        parts = [(asked.steps, first), *((waits, piece) for piece in rest)]
+        last = len(rest)
+        return tuple(
+            Exchange(self._watch_steps(steps), reply, connection is CLOSE and index == last)
+            for index, (steps, reply) in enumerate(parts)
+        )
+
+
+def _pieces(asked: work.Work, connection: bytes, *, head: bool) -> list[bytes]:
+    """The reply in the pieces that it is sent in, its header section with the first."""
+    reply = _render(200, asked.body, connection, head=head)
+    if asked.drip is None or head:
+        return [reply]
+    size = asked.drip.piece_bytes
+    first = len(reply) - len(asked.body) + size
+    return [reply[:first], *(reply[at : at + size] for at in range(first, len(reply), size))]
 
 
 def refusal(status: int, reason: str, connection: bytes = CLOSE, *, head: bool = False) -> Exchange:

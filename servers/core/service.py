@@ -2,21 +2,27 @@
 
 from dataclasses import dataclass
 
+from servers.core.calls import Upstream
 from servers.core.http1 import Connection
 from servers.core.limits import Limits
 from servers.core.replies import Catalogue
 from servers.core.stop import Stop
+from servers.core.units import Turns
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One server's settings and shared state."""
+    """One server's settings and shared state, as one of its processes sees them."""
 
     catalogue: Catalogue
     limits: Limits
-    units: int
-    """How many requests may be in a `hold` at once."""
+    units: Turns
+    """What a `hold` takes one of: the units of the whole server."""
     stop: Stop
+    threads: int = 1
+    """How many threads a model with a fixed number of them has."""
+    upstream: Upstream | None = None
+    """What a `call` asks; no work with a call is accepted where there is none."""
 
     def connection(self, *, keep_alive: bool = True) -> Connection:
         """Return the HTTP side of a fresh connection."""

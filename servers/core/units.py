@@ -1,36 +1,70 @@
-"""The resource that `hold` takes a unit of, for models that wait in threads.
+"""The resource that `hold` takes a unit of, first come, first served.
 
-Event loops use the semaphores of their libraries, which serve in order of arrival as well.
+A waiter leaves a callback, which each model makes from its own kind of waiting; a thread uses the
+units as a context manager. Knows nothing of models.
 """
 
 import threading
 from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+Grant = Callable[[], object]
+
+
+class Turns(Protocol):
+    """Units of whatever is limited, wherever they are kept."""
+
+    def claim(self, granted: Grant) -> None:
+        """Have `granted` called when it is the caller's turn to hold a unit, perhaps at once."""
+
+    def release(self) -> None:
+        """Give a unit back, which goes straight to the longest waiter."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def wait_for_turn(units: Turns) -> None:
+    """Claim a unit and block the calling thread until it is granted."""
+    turn = threading.Lock()
+    turn.acquire()
+    units.claim(turn.release)
+    turn.acquire()
 
 
 class Units:
-    """R units, first come, first served: a unit given back goes straight to the longest waiter.
+    """R units of one process. `granted` is called in the thread that gave a unit back.
 
-    Used as a context manager. `threading.Semaphore` would let a newcomer overtake the waiters.
+    `threading.Semaphore` would let a newcomer overtake the waiters.
     """
 
     def __init__(self, total: int) -> None:
         self._free = total
         self._lock = threading.Lock()
-        self._turns: deque[threading.Lock] = deque()
+        self._waiting: deque[Grant] = deque()
+
+    def claim(self, granted: Grant) -> None:
+        """Have `granted` called when it is the caller's turn, perhaps at once."""
+        with self._lock:
+            if not self._free:
+                self._waiting.append(granted)
+                return
+            self._free -= 1
+        granted()
+
+    def release(self) -> None:
+        """Give a unit back."""
+        with self._lock:
+            if not self._waiting:
+                self._free += 1
+                return
+            granted = self._waiting.popleft()
+        granted()
 
     def __enter__(self) -> None:
-        with self._lock:
-            if self._free:
-                self._free -= 1
-                return
-            turn = threading.Lock()
-            turn.acquire()
-            self._turns.append(turn)
-        turn.acquire()
+        wait_for_turn(self)
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            if self._turns:
-                self._turns.popleft().release()
-            else:
-                self._free += 1
+        self.release()

@@ -51,12 +51,22 @@ class Watch(Generic[Client]):
     def over(
         self, client: Client, connection: Connection, unsent_bytes: Callable[[], int]
     ) -> Iterator[None]:
-        """Watch a client; `unsent_bytes` tells how much of a reply waits for it to read."""
-        self._watched[client] = _Watched(connection, unsent_bytes)
+        """Watch a client for as long as it takes to serve it, as `start` and `end` do."""
+        self.start(client, connection, unsent_bytes)
         try:
             yield
         finally:
-            del self._watched[client]
+            self.end(client)
+
+    def start(
+        self, client: Client, connection: Connection, unsent_bytes: Callable[[], int]
+    ) -> None:
+        """Watch a client; `unsent_bytes` tells how much of a reply waits for it to read."""
+        self._watched[client] = _Watched(connection, unsent_bytes)
+
+    def end(self, client: Client) -> None:
+        """Forget a client."""
+        del self._watched[client]
 
     def __iter__(self) -> Iterator[Client]:
         return iter(tuple(self._watched))
@@ -67,7 +77,8 @@ class Watch(Generic[Client]):
         A state is as old as the first look that found it: with a look every `INTERVAL_S` the
         limits are kept to within twice that.
         """
-        return [c for c, watched in self._watched.items() if self._is_overdue(watched, now_s)]
+        watched = tuple(self._watched.items())  # in one step: threads may come and go meanwhile
+        return [client for client, each in watched if self._is_overdue(each, now_s)]
 
     def _is_overdue(self, watched: _Watched, now_s: float) -> bool:
         state = watched.look()

@@ -12,9 +12,15 @@ from enum import Enum
 from functools import partial
 from typing import Final
 
+from servers.core.compute import Rates, hash_rounds, spin
+
 MOST_SECONDS: Final = 60.0
 MOST_BODY_BYTES: Final = 16 * 1024 * 1024
+MOST_PIECES: Final = 10_000
 DEFAULT_BODY: Final = b"done\n"
+
+Call = Callable[[bytes], None]
+"""Sends a request to the upstream and waits for the answer, blocking the thread it runs in."""
 
 _SECONDS: Final = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 _BYTES: Final = {"": 1, "KiB": 1024, "MiB": 1024 * 1024}
@@ -30,18 +36,21 @@ class Kind(Enum):
 
     DELAY = "delay"
     """Wait on a timer."""
+    CALL = "call"
+    """Wait for the upstream's answer, over a pooled TCP connection."""
     HOLD = "hold"
     """Wait while holding one of the server's units."""
     BLOCK = "block"
     """A library call that blocks the thread it runs in."""
     SPIN = "spin"
     """Compute, keeping the interpreter lock."""
+    HASH = "hash"
+    """Compute in C, with the interpreter lock released."""
 
 
 DELAY: Final = Kind.DELAY
+CALL: Final = Kind.CALL
 HOLD: Final = Kind.HOLD
-BLOCK: Final = Kind.BLOCK
-SPIN: Final = Kind.SPIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,16 @@ class Step:
     seconds: float
     run: Callable[[], None]
     """Carries the step out in the calling thread, and blocks it; taking a unit is not included."""
+    request: bytes = b""
+    """What a call sends to the upstream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drip:
+    """The reply's body is sent a piece at a time, with a wait between two pieces."""
+
+    piece_bytes: int
+    wait: Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +79,29 @@ class Work:
 
     steps: tuple[Step, ...] = ()
     body: bytes = DEFAULT_BODY
+    drip: Drip | None = None
 
 
-def parse(path: str, spin_rounds_per_us: float) -> Work:
-    """Read the steps of a path.
+def parse(path: str, rates: Rates, call: Call | None = None) -> Work:
+    """Read the steps of a path; `call` asks the upstream, where the server has one.
 
-    A delay, block or spin of zero time is no step at all. A hold is: it waits for its turn.
-    Raises BadWorkError with a line for the user.
+    A delay, block, spin or hash of zero time is no step at all. A hold or a call is: it waits for
+    its turn. Raises BadWorkError with a line for the user.
     """
     steps: list[Step] = []
-    body = None
+    once: dict[str, str] = {}
     for segment in path.removeprefix("/").split("/") if path != "/" else ():
         name, _, value = segment.partition("=")
-        if name == "body":
-            if body is not None:
-                raise BadWorkError("body is given twice; a reply has one")
-            body = b"x" * _body_bytes(value)
+        if name in ("body", "drip"):
+            if name in once:
+                raise BadWorkError(f"{name} is given twice; a reply has one")
+            once[name] = value
         else:
-            step = _step(segment, name, value, spin_rounds_per_us)
-            steps += [step] if step.seconds or step.kind is HOLD else []
-    return Work(tuple(steps), DEFAULT_BODY if body is None else body)
+            step = _step(segment, name, value, rates, call)
+            steps += [step] if step.seconds or step.kind in (HOLD, CALL) else []
+    body = b"x" * _size("body", once["body"]) if "body" in once else DEFAULT_BODY
+    drip = _drip(once["drip"], len(body)) if "drip" in once else None
+    return Work(tuple(steps), body, drip)
 
 
 def parse_seconds(text: str) -> float:
@@ -88,46 +110,49 @@ def parse_seconds(text: str) -> float:
     return number * factor
 
 
-def spin(rounds: int) -> None:
-    """Compute for a fixed number of rounds in pure Python, so that the lock is never released."""
-    x = 1
-    for _ in range(rounds):
-        x = (x * 31 + 7) & 0xFFFF
-
-
-def calibrate_spin() -> float:
-    """Measure how many rounds of `spin` one microsecond of CPU holds here: the best of many."""
-    rounds = 20_000
-    best_ns = min(_spin_ns(rounds) for _ in range(25))
-    return rounds * 1000 / best_ns
-
-
-def _spin_ns(rounds: int) -> int:
-    start_ns = time.thread_time_ns()
-    spin(rounds)
-    return max(1, time.thread_time_ns() - start_ns)
-
-
-def _step(segment: str, name: str, value: str, spin_rounds_per_us: float) -> Step:
+def _step(segment: str, name: str, value: str, rates: Rates, call: Call | None) -> Step:
     try:
         kind = Kind(name)
     except ValueError:
-        known = ", ".join([*(kind.value for kind in Kind), "body"])
+        known = ", ".join([*(kind.value for kind in Kind), "body", "drip"])
         raise BadWorkError(f"unknown step {segment!r}; a path is made of {known}") from None
     seconds = parse_seconds(value)
     if seconds > MOST_SECONDS:
         raise BadWorkError(f"{segment} is too long; a step takes at most {MOST_SECONDS:.0f}s")
-    if kind is SPIN:
-        return Step(kind, seconds, partial(spin, round(seconds * 1e6 * spin_rounds_per_us)))
-    return Step(kind, seconds, partial(time.sleep, seconds))
+    if kind is Kind.SPIN:
+        return Step(kind, seconds, partial(spin, round(seconds * 1e6 * rates.spin_per_us)))
+    if kind is Kind.HASH:
+        return Step(kind, seconds, partial(hash_rounds, round(seconds * 1e6 * rates.hash_per_us)))
+    if kind is not CALL:
+        return Step(kind, seconds, partial(time.sleep, seconds))
+    if call is None:
+        raise BadWorkError(f"{segment} asks an upstream, and this server has none (--upstream)")
+    request = b"%d\n" % round(seconds * 1e6)
+    return Step(kind, seconds, partial(call, request), request)
 
 
-def _body_bytes(text: str) -> int:
+def _drip(text: str, body_bytes: int) -> Drip:
+    size, cross, time_text = text.partition("x")
+    if not cross:
+        raise BadWorkError(f"drip={text} is not a size and a time, such as 1KiBx20ms")
+    piece_bytes, seconds = _size("drip", size), parse_seconds(time_text)
+    if not piece_bytes:
+        raise BadWorkError(f"drip={text} sends nothing at a time")
+    pieces = -(-body_bytes // piece_bytes)
+    if pieces > MOST_PIECES or pieces * seconds > MOST_SECONDS:
+        raise BadWorkError(
+            f"drip={text} takes too long for {body_bytes} bytes; a reply drips"
+            f" in at most {MOST_PIECES} pieces and {MOST_SECONDS:.0f}s"
+        )
+    return Drip(piece_bytes, Step(DELAY, seconds, partial(time.sleep, seconds)))
+
+
+def _size(name: str, text: str) -> int:
     number, factor = _quantity(text, _BYTES, "a size: a whole number of bytes, KiB or MiB")
     if not (number * factor).is_integer():
         raise BadWorkError(f"{text!r} is not a whole number of bytes")
     if number * factor > MOST_BODY_BYTES:
-        raise BadWorkError(f"body={text} is too large; a reply has at most 16MiB")
+        raise BadWorkError(f"{name}={text} is too large; a reply has at most 16MiB")
     return int(number * factor)
 
 

@@ -10,7 +10,7 @@ ALLOW = "Allow: GET, HEAD, POST"
 CHUNKED = "Transfer-Encoding: chunked"
 SIZE = "a whole number of bytes, KiB or MiB"
 TIME = "is not a time: a number with us, ms or s, such as 20ms"
-STEPS = "a path is made of delay, hold, block, spin, body"
+STEPS = "a path is made of delay, call, hold, block, spin, hash, body, drip"
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,20 @@ NOT_ALLOWED = b"%b is not served here\n"
 WELL_FORMED = (
     ok("nothing to do", get()),
     ok("two pipelined", get() * 2, reply(), reply()),
-    ok("steps in order", get("/delay=1ms/spin=10us/block=1ms/hold=1ms")),
+    ok("steps in order", get("/delay=1ms/spin=10us/block=1ms/hold=1ms/hash=10us")),
     ok("zero times", get("/delay=0ms/spin=0us/block=0s/hold=0us")),
+    ok("a body in pieces", get("/body=10/drip=4x1ms"), reply(200, b"x" * 10)),
+    ok(
+        "a body in pieces, then close",
+        get("/body=9/drip=3x1ms", CLOSE),
+        reply(200, b"x" * 9, CLOSE),
+    ),
+    ok("two in pieces, pipelined", get("/drip=1x1ms") * 2, reply(), reply()),
+    ok(
+        "HEAD of a body in pieces",
+        get("/body=10/drip=4x1ms", method="HEAD"),
+        reply(200, b"", length=10),
+    ),
     ok("a body by size", get("/body=10"), reply(200, b"x" * 10)),
     ok("a body in KiB", get("/delay=1ms/body=2KiB"), reply(200, b"x" * 2048)),
     ok("an empty body", get("/body=0"), reply(200, b"")),
@@ -122,6 +134,8 @@ UNSERVED = (
     asks_badly("/body=0.3", "'0.3' is not a whole number of bytes"),
     asks_badly("/body=17MiB", "body=17MiB is too large; a reply has at most 16MiB"),
     asks_badly("/body=1/body=1", "body is given twice; a reply has one"),
+    asks_badly("/call=1ms", "call=1ms asks an upstream, and this server has none (--upstream)"),
+    asks_badly("/drip=1", "drip=1 is not a size and a time, such as 1KiBx20ms"),
     asks_badly("*", f"unknown step '*'; {STEPS}"),
     ok(
         "bad work, then good",

@@ -1,6 +1,7 @@
 """`python -m servers`: what it prints, and how it refuses."""
 
 import json
+import platform
 import socket
 import subprocess
 import sys
@@ -26,16 +27,20 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_list_describes_every_model() -> None:
     rows = {row["name"]: row for row in json.loads(run("--list").stdout)}
-    assert list(rows) == ["blocking", "threaded", "asyncio", "uvloop", "trio"]
+    assert list(rows) == list(MODELS)
     assert rows["uvloop"]["driver"] == rows["asyncio"]["driver"] == "servers.asyncio_streams"
-    assert [name for name, row in rows.items() if row["serves_one_at_a_time"]] == ["blocking"]
+    assert [name for name, row in rows.items() if row["serves_one_at_a_time"]] == [
+        "blocking",
+        "prefork",
+    ]
     assert {row["family"] for row in rows.values()} == {"sync", "async"}
     assert all(row["available"] is (row["why_unavailable"] is None) for row in rows.values())
 
 
 def test_calibration_is_a_plausible_rate() -> None:
-    rate = json.loads(run("--calibrate").stdout)["spin_rounds_per_us"]
-    assert 0.5 < rate < 1000
+    rates = json.loads(run("--calibrate").stdout)
+    assert set(rates) == {"spin_rounds_per_us", "hash_rounds_per_us"}
+    assert all(0.05 < rate < 1000 for rate in rates.values())
 
 
 def test_ready_line_says_where_and_what(start_server: StartServer) -> None:
@@ -44,7 +49,10 @@ def test_ready_line_says_where_and_what(start_server: StartServer) -> None:
     assert server.ready["host"] == "127.0.0.1"
     assert server.ready["pid"] == server.process.pid
     assert server.ready["model"] == "threaded"
-    assert set(server.ready) == {"ready", "host", "port", "pid", "model"}
+    assert server.ready["workers"] == 1
+    assert server.ready["python"] == platform.python_version()
+    assert server.ready["implementation"] == platform.python_implementation()
+    assert server.ready["gil"] is True
 
 
 def test_ipv6(start_server: StartServer) -> None:
@@ -58,14 +66,23 @@ def test_ipv6(start_server: StartServer) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "no model given; choose one of blocking, threaded, asyncio, uvloop, trio"),
+        ((), f"no model given; choose one of {', '.join(MODELS)}"),
         (
             ("nope",),
-            "unknown model 'nope'; choose one of blocking, threaded, asyncio, uvloop, trio",
+            f"unknown model 'nope'; choose one of {', '.join(MODELS)}",
         ),
         (
             ("trio", "--units", "0"),
             "argument --units: '0' is not a whole number from 1 to 999999999",
+        ),
+        (
+            ("trio", "--workers", "10001"),
+            "argument --workers: '10001' is not a whole number from 1 to 10000",
+        ),
+        (("trio", "--upstream", "9000"), "argument --upstream: '9000' is not HOST:PORT"),
+        (
+            ("trio", "--workers", "2", "--record-waits", "x"),
+            "--record-waits is for a single process: --workers 1",
         ),
         (
             ("trio", "--units", "x"),

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from servers.core.compute import Rates
 from servers.core.http1 import Connection
 from servers.core.limits import Limits
 from servers.core.replies import Catalogue, Exchange
 from tests.servers.exchanges import CASES, Case
 from tests.servers.wire import get, reply
 
-CATALOGUE = Catalogue(spin_rounds_per_us=1.0)
+CATALOGUE = Catalogue(Rates(1.0, 1.0))
 LIMITS = Limits()
 KIB = 1024
 

@@ -15,7 +15,7 @@ def start(target: Callable[[], None]) -> threading.Thread:
 
 
 def wait_until_queued(units: Units, count: int) -> None:
-    while len(units._turns) < count:
+    while len(units._waiting) < count:
         threading.Event().wait(0.001)
 
 

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from servers.core.compute import Rates
 from servers.core.http1 import Connection
 from servers.core.limits import Limits
 from servers.core.replies import Catalogue
@@ -19,7 +20,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.watch: Watch[str] = Watch(LIMITS)
-        self.connection = Connection(Catalogue(1.0), LIMITS)
+        self.connection = Connection(Catalogue(Rates(1.0, 1.0)), LIMITS)
         self.unsent_bytes = 0
 
     def looks(self, first_s: float, last_s: float) -> list[float]:
@@ -93,7 +94,7 @@ def test_each_client_is_judged_by_itself_and_forgotten_at_its_end() -> None:
     watch: Watch[str] = Watch(LIMITS)
     with ExitStack() as stack:
         for name, sent in (("silent", b""), ("slow", b"GET"), ("both", b"")):
-            connection = Connection(Catalogue(1.0), LIMITS)
+            connection = Connection(Catalogue(Rates(1.0, 1.0)), LIMITS)
             list(connection.receive(sent)) if sent else None
             stack.enter_context(watch.over(name, connection, lambda: 0))
         assert list(watch) == ["silent", "slow", "both"]

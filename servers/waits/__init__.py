@@ -1,0 +1,1 @@
+"""How each model waits for a unit and for the upstream, with its own kind of socket."""
