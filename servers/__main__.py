@@ -79,7 +79,8 @@ def _serve(model: Model, args: argparse.Namespace) -> int:
         idle_s=args.idle_timeout, request_s=args.request_timeout, write_s=args.write_timeout
     )
     with _listener(args.host, args.port, limits) as listener:
-        offer = _Offer(serve, listener, limits, rates, threads, _upstream(args, processes))
+        upstream = _upstream(args, processes)
+        offer = _Offer(serve, listener, limits, rates, processes, threads, upstream)
         host, port, *_ = listener.getsockname()
         ready = {"ready": True, "host": host, "port": port, "pid": os.getpid()}
         ready |= {"model": model.name, "workers": workers, **_interpreter()}
@@ -112,6 +113,7 @@ class _Offer:
     listener: socket.socket
     limits: Limits
     rates: Rates
+    processes: int
     threads: int
     upstream: Upstream | None
 
@@ -120,10 +122,10 @@ class _Offer:
         call = Calls(self.upstream).call if self.upstream else None
         watch = {} if record is None else {"watch_steps": record.watch}
         catalogue = Catalogue(self.rates, call, **watch)
-        self.serve(
-            self.listener,
-            Service(catalogue, self.limits, units, stop, self.threads, self.upstream),
+        service = Service(
+            catalogue, self.limits, units, stop, self.processes, self.threads, self.upstream
         )
+        self.serve(self.listener, service)
 
 
 def _rates(args: argparse.Namespace) -> Rates:

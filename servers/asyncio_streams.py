@@ -42,8 +42,10 @@ async def _serve(listener: socket.socket, service: Service) -> None:
                 await writer.wait_closed()
 
     stopping = asyncio.Event()
-    server = await asyncio.start_server(run, sock=listener, limit=RECEIVE_BYTES)
-    listener.listen(BACKLOG)  # not above: there it is also how many asyncio accepts in one turn
+    server = await asyncio.start_server(
+        run, sock=listener, limit=RECEIVE_BYTES, backlog=service.accepts_in_a_turn
+    )
+    listener.listen(BACKLOG)  # not above: there it is how many asyncio accepts in a turn
     service.stop.on_request(lambda: loop.call_soon_threadsafe(stopping.set))
     reaper = loop.create_task(_reap(watch))
     await stopping.wait()

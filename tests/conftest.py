@@ -14,6 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
+from servers.models import Model
+
 ROOT = Path(__file__).parent.parent
 RATES = ("--spin-rounds-per-us", "10", "--hash-rounds-per-us", "1")
 
@@ -73,8 +75,13 @@ class Server:
 StartServer = Callable[..., Server]
 
 
-def launch(model: str, *flags: str, descriptors: int | None = None) -> Server:
-    """Start `python -m servers MODEL`; `descriptors` limits how many it may open."""
+def launch(model: Model | str, *flags: str, descriptors: int | None = None) -> Server:
+    """Start `python -m servers MODEL`; `descriptors` limits how many it may open.
+
+    A model by its row has as many workers as that says.
+    """
+    if isinstance(model, Model):
+        model, flags = model.name, ("--workers", str(model.default_workers), *flags)
 
     def limit() -> None:
         if descriptors is not None:
@@ -98,7 +105,7 @@ def launch(model: str, *flags: str, descriptors: int | None = None) -> Server:
 def _launcher() -> Iterator[StartServer]:
     servers: list[Server] = []
 
-    def start(model: str, *flags: str, descriptors: int | None = None) -> Server:
+    def start(model: Model | str, *flags: str, descriptors: int | None = None) -> Server:
         servers.append(launch(model, *flags, descriptors=descriptors))
         return servers[-1]
 

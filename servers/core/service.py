@@ -19,10 +19,17 @@ class Service:
     units: Turns
     """What a `hold` takes one of: the units of the whole server."""
     stop: Stop
+    processes: int = 1
+    """How many processes share the listener."""
     threads: int = 1
     """How many threads a model with a fixed number of them has."""
     upstream: Upstream | None = None
     """What a `call` asks; no work with a call is accepted where there is none."""
+
+    @property
+    def accepts_in_a_turn(self) -> int:
+        """How many waiting clients a loop accepts at once: one, where others accept as well."""
+        return 100 if self.processes == 1 else 1
 
     def connection(self, *, keep_alive: bool = True) -> Connection:
         """Return the HTTP side of a fresh connection."""

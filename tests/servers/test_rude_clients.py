@@ -21,7 +21,7 @@ MIB = 1 << 20
 @pytest.fixture(scope="module")
 def strict(model: Model, start_shared_server: StartServer) -> Server:
     """A server whose every limit is 0.6 s."""
-    return start_shared_server(model.name, *LIMITS)
+    return start_shared_server(model, *LIMITS)
 
 
 def serves(server: Server) -> bool:
@@ -204,7 +204,7 @@ def _trickles(client: socket.socket, byte: bytes) -> bool:
 
 
 def test_out_of_descriptors_neither_dies_nor_spins(model: Model, start_server: StartServer) -> None:
-    server = start_server(model.name, "--idle-timeout", "30s", descriptors=40)
+    server = start_server(model, "--idle-timeout", "30s", descriptors=40)
     clients = [server.connect() for _ in range(80)]
     time.sleep(0.2)  # lets it accept what it can
     before_s = server.cpu_s()
@@ -220,7 +220,7 @@ def test_out_of_descriptors_neither_dies_nor_spins(model: Model, start_server: S
 def test_stop_without_descriptors_ends_idle_connections_at_once(
     model: Model, start_server: StartServer
 ) -> None:
-    server = start_server(model.name, descriptors=40)
+    server = start_server(model, descriptors=40)
     clients = [server.connect() for _ in range(80)]
     time.sleep(0.2)  # lets it accept what it can
     server.ask_to_stop()

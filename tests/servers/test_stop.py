@@ -27,7 +27,7 @@ def begin(server: Server, path: str) -> socket.socket:
 def test_request_in_flight_finishes_and_idle_connections_end_at_once(
     model: Model, start_server: StartServer
 ) -> None:
-    server = start_server(model.name)
+    server = start_server(model)
     busy = begin(server, "/delay=1s/body=1MiB")
     idle = [server.connect() for _ in range(10)]
     server.ask_to_stop()
@@ -52,7 +52,7 @@ def test_request_in_flight_finishes_and_idle_connections_end_at_once(
 def test_stop_right_after_the_ready_line(
     model: Model, start_server: StartServer, number: signal.Signals
 ) -> None:
-    server = start_server(model.name)
+    server = start_server(model)
     server.process.send_signal(number)
     assert server.wait() == 0
     assert server.process.stderr is not None
@@ -61,7 +61,7 @@ def test_stop_right_after_the_ready_line(
 
 def test_stop_amid_clients_that_come_and_go(model: Model, start_server: StartServer) -> None:
     """Connections that are just beginning or ending are not forgotten until the last reply."""
-    server = start_server(model.name)
+    server = start_server(model)
     busy = None if model.serves_one_at_a_time else begin(server, "/delay=1s")
     replies: list[bytes] = []
 
@@ -87,7 +87,7 @@ def test_stop_amid_clients_that_come_and_go(model: Model, start_server: StartSer
 
 
 def test_half_a_request_is_not_in_flight(model: Model, start_server: StartServer) -> None:
-    server = start_server(model.name)
+    server = start_server(model)
     with server.connect() as client:
         client.sendall(get()[:5])
         server.ask_to_stop()

@@ -43,7 +43,7 @@ def test_holds_share_the_units_of_the_server(
     model: Model, start_server: StartServer, units: int
 ) -> None:
     """Four holds of 0.2 s: 0.8 s with one unit, 0.4 s with two, unless one is served at a time."""
-    server = start_server(model.name, "--units", str(units))
+    server = start_server(model, "--units", str(units))
     elapsed_s = seconds_for(server, "/hold=200ms", 4)
     assert elapsed_s >= (0.8 if model.name == "blocking" else 0.8 / units)
     if units == 2 and model.name != "blocking":
@@ -52,7 +52,7 @@ def test_holds_share_the_units_of_the_server(
 
 def test_units_are_given_in_order_of_arrival(model: Model, start_server: StartServer) -> None:
     """Ten holds of 20 ms arrive 5 ms apart, while the first is held for 0.2 s."""
-    server = start_server(model.name, "--units", "1")
+    server = start_server(model, "--units", "1")
     clients: list[socket.socket] = []
     for path in ["/hold=200ms", *["/hold=20ms"] * 10]:
         clients.append(server.connect())
@@ -72,7 +72,7 @@ def test_spin_computes_for_the_rounds_that_were_calibrated(
     model: Model, start_server: StartServer
 ) -> None:
     """At 10 rounds per microsecond 100 ms are a million rounds: ten times those of 10 ms."""
-    server = start_server(model.name)
+    server = start_server(model)
     before_s = server.cpu_s()
     seconds_for(server, "/spin=100ms", 1)
     long_s = server.cpu_s() - before_s
