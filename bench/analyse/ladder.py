@@ -13,9 +13,12 @@ from typing import Any
 
 from bench.analyse.finding import Finding, find
 from bench.analyse.rounds import Joint, Round, Trial, joint_rounds
-from bench.store import POINT_KEYS, reading_order
+from bench.analyse.verdicts import cells_of, confidence, margin
+from bench.errors import UserError
+from bench.store import POINT_KEYS, Run, reading_order
 
 METRIC = "throughput"
+_SAYS = {"A": "faster", "B": "slower"}
 Cells = Mapping[tuple[str, Any], Sequence[Trial]]
 
 
@@ -49,20 +52,65 @@ class Decomposition:
         return self.total.finding.verdict != "invalid"
 
 
+def ladders_of(run: Run) -> list[Decomposition]:
+    """Every ladder that the run's profile declares, at each point where all rungs were measured."""
+    cells = cells_of(run.trials)
+    return [
+        found
+        for ladder in run.config.get("ladders") or ()
+        for found in decompose(
+            ladder["rungs"], ladder["steps"], cells, confidence(run), margin(run)
+        )
+    ]
+
+
+def as_verdict(found: Decomposition) -> dict[str, Any]:
+    """A decomposition as verdicts.json holds it."""
+    return {
+        **found.point,
+        "metric": METRIC,
+        "rungs": list(found.rungs),
+        "rounds": found.total.finding.rounds,
+        "total": _as_verdict(found.total),
+        "steps": [_as_verdict(step) for step in found.steps],
+        "parts": [_as_verdict(part) for part in found.parts],
+    }
+
+
+def _as_verdict(step: Step) -> dict[str, Any]:
+    finding = step.finding
+    return {
+        "name": step.name,
+        "from": step.first,
+        "to": step.second,
+        "ratio": finding.ratio,
+        "low": finding.low,
+        "high": finding.high,
+        "verdict": _SAYS.get(finding.verdict, finding.verdict),
+        "share": step.share,
+        "reason": finding.reason,
+    }
+
+
 def decompose(
-    rungs: Sequence[str], names: Sequence[str], cells: Cells, confidence: float, margin: float
+    rungs: Sequence[str], names: Sequence[str], cells: Cells, sure: float, near: float
 ) -> Iterator[Decomposition]:
     """The ladder at each point at which every rung has a slice, in reading order.
 
-    `names` are those of the steps: one fewer than the rungs. `cells` are slices by target and
-    values of a point.
+    `names` are those of the steps, `cells` slices by target and values of a point, `sure` the
+    confidence of intervals, `near` the margin of equal. UserError where the two do not fit.
     """
+    if not 1 < len(rungs) == len(names) + 1:
+        raise UserError(
+            f"a ladder of {len(rungs)} rungs with {len(names)} steps: it needs two rungs or more,"
+            " and a step between each and the next; correct config.ladders in run.json"
+        )
     reached = [{key for target, key in cells if target == rung} for rung in rungs]
     points = [dict(zip(POINT_KEYS, key, strict=True)) for key in set.intersection(*reached)]
     for point in sorted(points, key=lambda p: (p["connection"] == "close", *reading_order(p))):
         key = tuple(point.values())
         joints = list(joint_rounds([cells[rung, key] for rung in rungs], METRIC, rungs))
-        yield _at_point(rungs, names, point, joints, (confidence, margin))
+        yield _at_point(rungs, names, point, joints, (sure, near))
 
 
 def _at_point(

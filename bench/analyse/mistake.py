@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.analyse.finding import Finding, find
-from bench.analyse.rounds import Joint, Round, Trial, joint_rounds
+from bench.analyse.rounds import Joint, Round, joint_rounds
+from bench.analyse.verdicts import cells_of, confidence, margin
 from bench.analyse.works import is_plain
-from bench.store import POINT_KEYS, reading_order
+from bench.store import POINT_KEYS, Run, reading_order
 
 METRIC = "throughput"
 BLOCK, DELAY = "/block=", "/delay="
-Cells = Mapping[tuple[str, Any], Sequence[Trial]]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,10 @@ class Loss:
     finding: Finding
 
 
-def losses(cells: Cells, confidence: float, margin: float) -> list[Loss]:
-    """Every target and point where both were measured, in reading order, targets as measured."""
+def losses_of(run: Run) -> list[Loss]:
+    """Every target and point of a run where both were measured, in reading order."""
+    cells = cells_of(run.trials)
+    rule = confidence(run), margin(run)
     found = []
     for target, key in cells:
         point = dict(zip(POINT_KEYS, key, strict=True))
@@ -47,8 +49,8 @@ def losses(cells: Cells, confidence: float, margin: float) -> list[Loss]:
         if point["work"].startswith(DELAY) and is_plain(point["work"]) and other in cells:
             sides = cells[other], cells[target, key]
             joints = joint_rounds(sides, METRIC, (block_work, point["work"]))
-            found.append(_loss(target, point, block_work, list(joints), (confidence, margin)))
-    return sorted(found, key=lambda loss: _in_order(loss.point))
+            found.append(_loss(target, point, block_work, list(joints), rule))
+    return sorted(found, key=lambda loss: (*_in_order(loss.point), loss.target))
 
 
 def _loss(

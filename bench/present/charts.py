@@ -7,7 +7,7 @@ used through figure objects only, so nothing here needs a display or leaves stat
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.analyse.verdicts import Comparison
+from bench.analyse.works import kind_of
 from bench.errors import cannot_write
 from bench.present import curves
 from bench.present.maps import crossover_map
+from bench.present.settings import SETTINGS, settings_text, varied
 from bench.present.style import INK, Style
 from bench.store import OTHER_FOLDER
 
@@ -33,7 +35,7 @@ _SETTINGS: Any = {
     "axes.labelsize": 9,
 }
 _PNG_DPI = 144
-_FACETS = ("connection", "workers", "units", "server_cores")
+_FACETS = ("connection", "kind", *SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,15 @@ class Chart:
     name: str
     alt: str
     svg: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure to be: its name for a file, what it shows in words, and how to draw it."""
+
+    name: str
+    alt: str
+    draw: Callable[[], Figure]
 
 
 def draw_maps(folder: Path, compared: Sequence[Comparison]) -> list[Chart]:
@@ -64,17 +75,24 @@ def draw_maps(folder: Path, compared: Sequence[Comparison]) -> list[Chart]:
 def draw_curves(
     folder: Path, trials: pd.DataFrame, cells: pd.DataFrame, styles: Mapping[str, Style]
 ) -> list[Chart]:
-    """Save the figures of throughput, latency and cost, for each connection mode and setting.
+    """Save the figures of throughput, latency and cost: by connection mode, kind and settings.
 
     Cells without a valid slice have nothing to draw. UserError if a file cannot be written.
     """
     charts = []
+    trials, cells = (frame.assign(kind=frame["work"].map(kind_of)) for frame in (trials, cells))
     for where, name, chosen in _facets(cells[cells["slices"] > cells["invalid"]]):
         slices = trials.merge(chosen[list(_FACETS)].drop_duplicates(), on=list(_FACETS))
         with mpl.rc_context(_SETTINGS):
             for kind, alt, figure in _figures(slices, chosen, styles, where):
                 charts.append(_save(folder, _slug(f"{kind}-{name}"), alt, figure))
     return charts
+
+
+def draw_figures(folder: Path, figures: Iterable[Drawing]) -> list[Chart]:
+    """Draw and save other figures of a run. UserError if a file cannot be written."""
+    with mpl.rc_context(_SETTINGS):
+        return [_save(folder, _slug(d.name), d.alt, d.draw()) for d in figures]
 
 
 def _figures(
@@ -84,15 +102,15 @@ def _figures(
     of = f"of {targets} ({where})."
     yield (
         "throughput",
-        f"Throughput against connections for each delay, with the bound N / d, {of}",
+        f"Throughput against connections for each work, with known limits, {of}",
         curves.throughput(cells, styles, where),
     )
     yield (
         "latency-by-connections",
-        f"p50 and p99 of the response time against connections for each delay, {of}",
+        f"p50 and p99 of the response time against connections for each work, {of}",
         curves.latency_by_connections(cells, styles, where),
     )
-    if cells["delay_s"].nunique() > 1:
+    if cells["work"].nunique() == cells["delay_s"].nunique() > 1:
         yield (
             "latency-by-delay",
             f"p50 and p99 of the response time against the delay, {of}",
@@ -111,17 +129,22 @@ def _figures(
 
 
 def _facets(cells: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """(in words, for a file name, its cells) of each connection mode and server setting."""
-    for key, chosen in cells.groupby(list(_FACETS), dropna=False, sort=False):
-        connection, workers, units, server_cores = key
-        words = [f"connection: {connection}", *_setting(workers, "workers", 1)]
-        words += [*_setting(units, "units", 0), *_setting(server_cores, "server cores", 1)]
-        yield ", ".join(words), "-".join([str(connection), *words[1:]]), chosen
+    """(in words, for a file name, its cells) of each connection mode, kind of work and setting."""
+    varying = varied(cells[list(SETTINGS)].drop_duplicates().to_dict("records"))
+    groups = cells.groupby(list(_FACETS), dropna=False, sort=False)
+    for key, chosen in sorted(groups, key=lambda group: _in_order(group[0])):
+        facet = dict(zip(_FACETS, key, strict=True))
+        words = settings_text(facet, varying)
+        kind = [facet["kind"]] if facet["kind"] != "delay" else []
+        where = ", ".join([f"connection: {facet['connection']}", *kind, *words])
+        yield where, "-".join([facet["connection"], *kind, *words]), chosen
 
 
-def _setting(value: Any, name: str, plain: int) -> list[str]:
-    """A setting in words where it is not the plain one."""
-    return [] if pd.isna(value) or value == plain else [f"{int(value)} {name}"]
+def _in_order(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Kept connections first, delays before other works, a target's own number before others."""
+    connection, kind, *settings = key
+    known = [0 if pd.isna(value) else int(value) for value in settings]
+    return connection == "close", kind != "delay", kind, *known
 
 
 def _slug(name: str) -> str:

@@ -15,14 +15,15 @@ from typing import Any
 import pandas as pd
 
 from bench.analyse.frames import cells_frame, trials_frame
-from bench.analyse.unpaired import CellRatio, cell_ratios, common_cells
+from bench.analyse.unpaired import CellRatio, cell_keys, cell_ratios, common_cells
 from bench.errors import UserError, cannot_write
 from bench.present.charts import draw_curves
 from bench.present.environment import differences
 from bench.present.page import pictures, write_page
+from bench.present.settings import settings_text
 from bench.present.style import Style, styles
-from bench.present.units import count_text, delay_text, factor_text, interval_text
-from bench.store import CELL_KEYS, OTHER_OUT, Run, read_run
+from bench.present.units import count_text, factor_text, interval_text, work_text
+from bench.store import OTHER_OUT, Run, read_run
 
 PAGE = "compare.html"
 CAUTION = (
@@ -135,11 +136,10 @@ def _all_ratios(
 
 def _row(runs: str, ratio: CellRatio) -> CompareRow:
     interval, cell = ratio.interval, ratio.cell
-    delay = delay_text(cell["delay_s"])
     return CompareRow(
         target=cell["target"],
         connection=cell["connection"],
-        work=delay if cell["work"] == "/" or cell["work"].count("/") == 1 else cell["work"],
+        work=", ".join([work_text(cell["work"], cell["delay_s"]), *settings_text(cell)]),
         connections=count_text(cell["connections"]),
         metric=ratio.metric,
         runs=runs,
@@ -186,7 +186,7 @@ def _overlay(folder: Path, trials: Mapping[str, pd.DataFrame]) -> list[Any]:
     looks: dict[str, Style] = {}
     frames = []
     for number, (name, frame) in enumerate(trials.items()):
-        mine = frame[[key in common for key in _keys(frame)]]
+        mine = _plain(frame[[key in common for key in cell_keys(frame)]])
         plain = styles(dict.fromkeys(mine["target"]), copy=number)
         looks |= {f"{target} ({name})": style for target, style in plain.items()}
         frames.append(mine.assign(target=mine["target"] + f" ({name})"))
@@ -194,6 +194,10 @@ def _overlay(folder: Path, trials: Mapping[str, pd.DataFrame]) -> list[Any]:
     return draw_curves(folder, slices, cells_frame(slices), looks)
 
 
-def _keys(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
-    rows = frame[list(CELL_KEYS)].itertuples(index=False, name=None)
-    return [tuple(None if pd.isna(part) else part for part in row) for row in rows]
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Slices without a number of workers where that is the target's own, as old runs have it too.
+
+    A run that says nothing of its targets' own numbers had one worker each.
+    """
+    own = frame["own_workers"].fillna(1)
+    return frame.assign(workers=frame["workers"].where(frame["workers"] != own))

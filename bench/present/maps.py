@@ -7,7 +7,7 @@ interval and the verdict. It draws comparisons as judged; it must not judge.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from bench.analyse.verdicts import METRICS, Comparison
+from bench.analyse.works import kind_of
 from bench.present.style import (
     A_BETTER,
     B_BETTER,
@@ -26,7 +27,7 @@ from bench.present.style import (
     title,
 )
 from bench.present.units import count_text, factor_text, interval_text
-from bench.present.words import setting_text
+from bench.present.words import setting_text, varying_settings
 
 COLOURS = LinearSegmentedColormap.from_list("better", [B_BETTER, NEITHER, A_BETTER])
 HATCHES = {"undecided": "///", "invalid": "xxx"}
@@ -41,7 +42,9 @@ def crossover_map(compared: Sequence[Comparison]) -> Figure:
     `compared` are all comparisons of that pair. Squares that no run measured stay empty.
     """
     first = compared[0]
-    rows = list(dict.fromkeys(_row_name(c) for c in compared))
+    varying = varying_settings(compared)
+    names = {c: _row_name(c, varying) for c in compared}
+    rows = list(dict.fromkeys(names.values()))
     columns = sorted({c.connections for c in compared})
     metrics = [m for m in METRICS if any(c.metric == m for c in compared)]
     size = (max(1.3 + 1.35 * len(columns), 6.5), 1.6 + len(metrics) * (0.62 * len(rows) + 0.75))
@@ -49,7 +52,7 @@ def crossover_map(compared: Sequence[Comparison]) -> Figure:
     panels = figure.subplots(len(metrics), 1, squeeze=False)[:, 0]
     for axes, metric in zip(panels, metrics, strict=True):
         mine = [c for c in compared if c.metric == metric]
-        _panel(axes, mine, rows, columns)
+        _panel(axes, [(c, rows.index(names[c])) for c in mine], rows, columns)
         axes.set_title(f"{_metric_name(metric)}: {first.a} / {first.b}", loc="left", fontsize=10)
     panels[-1].set_xlabel("connections", color=INK)
     title(
@@ -66,28 +69,29 @@ def _metric_name(metric: str) -> str:
     return f"{metric} of the response time (below 1: shorter)"
 
 
-def _row_name(c: Comparison) -> str:
+def _row_name(c: Comparison, varying: Iterable[str]) -> str:
     """The work, and the server's settings where they are not the plain ones."""
-    extra = [f"{c.workers} workers"] if (c.workers or 1) > 1 else []
-    extra += [f"{c.units} units"] if c.units else []
-    extra += [f"{c.server_cores} server cores"] if (c.server_cores or 1) > 1 else []
-    return "\n".join([setting_text(c), *extra])
+    return setting_text(c, varying).replace(" (", "\n(").replace(", ", "\n")
 
 
 def _panel(
-    axes: Axes, compared: Sequence[Comparison], rows: Sequence[str], columns: Sequence[int]
+    axes: Axes,
+    placed: Sequence[tuple[Comparison, int]],
+    rows: Sequence[str],
+    columns: Sequence[int],
 ) -> None:
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_facecolor("none")
     axes.set_xticks(range(len(columns)), [count_text(n) for n in columns])
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_ylabel("delay", color=INK)
+    kinds = {kind_of(c.work) for c, _ in placed}
+    axes.set_ylabel("delay" if kinds <= {"delay"} else "wait (work)", color=INK)
     axes.tick_params(length=0, colors=INK, labelsize=9)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    for c in compared:
-        _square(axes, c, columns.index(c.connections), rows.index(_row_name(c)))
+    for c, row in placed:
+        _square(axes, c, columns.index(c.connections), row)
 
 
 def _square(axes: Axes, c: Comparison, x: int, y: int) -> None:

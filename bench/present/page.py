@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,25 @@ from bench.errors import cannot_write
 from bench.present.charts import Chart
 from bench.present.svg import inline
 from bench.store import OTHER_FOLDER
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page: (name, whether it holds numbers) of each column, and rows of text."""
+
+    columns: Sequence[tuple[str, bool]]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A section of a page: its id, heading and explanation, figures and a table."""
+
+    name: str
+    heading: str
+    text: str
+    pictures: list[dict[str, Any]]
+    table: Table
 
 
 def write_page(path: Path, template: str, **content: Any) -> Path:

@@ -5,23 +5,28 @@ It puts together what analysis and figures say; it must not compute a conclusion
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bench.analyse.frames import cells_frame, trials_frame
-from bench.analyse.verdicts import Comparison, judge, read_comparisons
+from bench.analyse.frames import cells_frame, trials_frame, with_limits
+from bench.analyse.ladder import Decomposition, as_verdict, ladders_of
+from bench.analyse.mistake import Loss, losses_of
+from bench.analyse.verdicts import Comparison, confidence, judge, margin, read_comparisons
 from bench.errors import UserError
-from bench.present.charts import draw_curves, draw_maps
+from bench.present import ladders, mistakes, waits
+from bench.present.charts import draw_curves, draw_figures, draw_maps
+from bench.present.claim import claim_section
 from bench.present.environment import environment
-from bench.present.page import pictures, write_page
-from bench.present.style import styles
+from bench.present.page import Detail, Table, pictures, write_page
+from bench.present.style import Style, styles
+from bench.present.targets import TARGETS_TABLE, limits_section, target_rows
 from bench.present.units import count_text, factor_text, interval_text
-from bench.present.words import Section, setting_text, verdict_words
-from bench.store import Run, read_run, write_verdicts
+from bench.present.words import Section, setting_text, varying_settings, verdict_words
+from bench.store import Run, read_run, read_waits, write_verdicts
 
 REPORT_FILE = "report.html"
 CHARTS = "charts"
@@ -47,20 +52,41 @@ def write_report(folder: Path | str) -> Report:
     if not run.trials:
         raise UserError(f"{run.folder} has no finished slice, so there is nothing to report")
     verdicts = judge(run)
-    compared = read_comparisons(verdicts)
-    sections = verdict_words(run, compared, verdicts["summary"])
+    found = _Findings(read_comparisons(verdicts), ladders_of(run), losses_of(run), read_waits(run))
+    verdicts["ladders"] = [as_verdict(ladder) for ladder in found.ladders]
+    sections = verdict_words(run, found.compared, verdicts["summary"], _sections(run, found))
     path = write_verdicts(run.folder, verdicts)
-    page = _write_page(run, compared, sections)
+    page = _write_page(run, found, sections)
     return Report(run, sections, page, run.folder / CHARTS, path)
 
 
-def _write_page(run: Run, compared: Sequence[Comparison], sections: list[Section]) -> Path:
+@dataclass(frozen=True)
+class _Findings:
+    """What was concluded before anything is shown."""
+
+    compared: Sequence[Comparison]
+    ladders: Sequence[Decomposition]
+    losses: Sequence[Loss]
+    waits: Sequence[Mapping[str, Any]]
+
+
+def _sections(run: Run, found: _Findings) -> list[Section]:
+    """What the words say besides the pairs."""
+    families = {target["name"]: target.get("family", "") for target in run.info["targets"]}
+    return [
+        claim_section(found.compared, families, margin(run)),
+        ladders.words(found.ladders),
+        mistakes.words(found.losses),
+        waits.words(found.waits),
+        limits_section(run),
+    ]
+
+
+def _write_page(run: Run, found: _Findings, sections: list[Section]) -> Path:
     charts = run.folder / CHARTS
     trials = trials_frame(run)
-    confidence = float(run.config.get("confidence", 0.95))
-    margin = float(run.config.get("margin", 0.05))
-    cells = cells_frame(trials, confidence)
-    targets = styles([target["name"] for target in run.info["targets"]])
+    cells = with_limits(cells_frame(trials, confidence(run)), run.info["targets"])
+    looks = styles([target["name"] for target in run.info["targets"]])
     return write_page(
         run.folder / REPORT_FILE,
         "report.html.j2",
@@ -68,18 +94,52 @@ def _write_page(run: Run, compared: Sequence[Comparison], sections: list[Section
         subtitle=_subtitle(run),
         warning=_warning(run),
         sections=sections,
-        maps=pictures(draw_maps(charts, compared)),
-        figures=pictures(draw_curves(charts, trials, cells, targets)),
-        comparisons=[_comparison_row(comparison) for comparison in compared],
+        maps=pictures(draw_maps(charts, found.compared)),
+        figures=pictures(draw_curves(charts, trials, cells, looks)),
+        details=list(_details(charts, found, looks)),
+        targets=Table(TARGETS_TABLE, target_rows(run)),
+        comparisons=_comparison_rows(found.compared),
         invalid=[_invalid_row(row) for row in _invalid(cells)],
         invalid_count=int((~trials["valid"]).sum()),
         slices=len(trials),
-        confidence=round(100 * confidence),
-        equal_low=factor_text(1 / (1 + margin)),
-        equal_high=factor_text(1 + margin),
+        confidence=round(100 * confidence(run)),
+        equal_low=factor_text(1 / (1 + margin(run))),
+        equal_high=factor_text(1 + margin(run)),
         environment=environment(run),
         run=run.name,
     )
+
+
+def _details(charts: Path, found: _Findings, looks: Mapping[str, Style]) -> Iterator[Detail]:
+    """The parts of the page that only some runs have."""
+    parts = (
+        (
+            "ladders",
+            "Where the difference comes from",
+            "Each step changes one thing. Only rounds in which every rung is valid count, so the"
+            " steps multiply to the total. Share is a step's part of the log of the total.",
+            ladders.drawings(found.ladders),
+            Table(ladders.TABLE, ladders.rows(found.ladders)),
+        ),
+        (
+            "mistake",
+            "The mistake: calls that block",
+            "The same time, once as a wait and once as a library call that blocks the thread it"
+            " runs in. In an event loop that thread serves everybody.",
+            mistakes.drawings(found.losses, looks),
+            Table(mistakes.TABLE, mistakes.rows(found.losses)),
+        ),
+        (
+            "waits",
+            "Delivered delay",
+            "How much longer than asked a wait took, as the server itself recorded it.",
+            waits.drawings(found.waits, looks),
+            Table(waits.TABLE, waits.rows(found.waits)),
+        ),
+    )
+    for name, heading, text, drawings, table in parts:
+        if table.rows:
+            yield Detail(name, heading, text, pictures(draw_figures(charts, drawings)), table)
 
 
 def _subtitle(run: Run) -> str:
@@ -94,11 +154,16 @@ def _warning(run: Run) -> str | None:
     return f"This run is not complete ({run.info['state']}): it shows what was measured so far."
 
 
-def _comparison_row(c: Comparison) -> dict[str, Any]:
+def _comparison_rows(compared: Sequence[Comparison]) -> list[dict[str, Any]]:
+    varying = varying_settings(compared)
+    return [_comparison_row(comparison, varying) for comparison in compared]
+
+
+def _comparison_row(c: Comparison, varying: set[str]) -> dict[str, Any]:
     return {
         "pair": f"{c.a} / {c.b}",
         "connection": c.connection,
-        "work": setting_text(c),
+        "work": setting_text(c, varying),
         "connections": count_text(c.connections),
         "metric": c.metric,
         "ratio": factor_text(c.ratio),

@@ -7,6 +7,7 @@ be faint on paper. Knows nothing of runs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
@@ -58,7 +59,7 @@ class Style:
 
 
 _LONG, _DOTS, _MIXED = (0, (6, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5))
-_COPY_DASHES = ((0, (2.5, 1.5)), (0, (1, 3)), (0, (8, 3)))
+_COPY_DASHES = ((0, (2.5, 1.5)), (0, (1, 3)), (0, (8, 3)), (0, (4, 1, 1, 1, 1, 1)), (0, (3, 4)))
 # Sync targets are warm and dashed, async ones cool and solid or mixed.
 _KNOWN = {
     "blocking": Style(OCHRE, "X", _DOTS),
@@ -91,17 +92,22 @@ _SPARE = [
 def styles(targets: Iterable[str], copy: int = 0) -> dict[str, Style]:
     """A style for each target; unknown ones get spare styles in their given order.
 
-    The copy in an A/A run (`name#2`), and every target of another run (`copy` 1 and more), keeps
-    the colour and marker of its name, with hollow markers and a dash of its own.
+    A copy (`name#2`), the same model under another interpreter (`name@3.13`), and every target of
+    another run (`copy` 1 and more), keeps the colour and marker of its name, with hollow markers
+    and a dash of its own.
     """
     found: dict[str, Style] = {}
+    variants: dict[str, list[str]] = {}
     base: dict[str, Style] = {}
     spare = cycle(_SPARE)
     for target in targets:
-        name, _, number = target.partition("#")
+        name = re.split("[#@]", target)[0] or target
         if name not in base:
             base[name] = _KNOWN.get(name) or next(spare)
-        found[target] = _copied(base[name], copy + (int(number) - 1 if number.isdigit() else 0))
+        known = variants.setdefault(name, [name])
+        if target not in known:
+            known.append(target)
+        found[target] = _copied(base[name], copy + known.index(target))
     return found
 
 

@@ -1,12 +1,14 @@
 """Numbers as text: one way to write a ratio, a delay or a count, in prose, pictures and tables.
 
-Knows formats only, nothing of runs.
+Knows formats only, nothing of runs; and of paths whether a delay is all that they ask for.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+
+from bench.analyse.works import is_plain
 
 NOTHING = "-"
 
@@ -18,6 +20,11 @@ def delay_text(delay_s: float) -> str:
     if 0 < delay_s < 1e-3:
         return f"{delay_s * 1e6:g} us"
     return f"{delay_s * 1e3:g} ms"
+
+
+def work_text(work: str, delay_s: float) -> str:
+    """A work by its delay, and by its path where that asks for anything but a delay."""
+    return delay_text(delay_s) if is_plain(work) else f"{delay_text(delay_s)} ({work})"
 
 
 def count_text(count: float) -> str:

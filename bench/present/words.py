@@ -6,22 +6,21 @@ that were judged elsewhere; it must not judge, and it claims nothing beyond the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.analyse.verdicts import Comparison, declared_pairs
+from bench.present.settings import settings_text, varied
 from bench.present.units import (
     count_text,
-    delay_text,
     factor_text,
     interval_text,
     list_text,
     number_text,
+    work_text,
 )
 from bench.store import Run
-
-CLAIM = "With nothing to wait for, async takes as long as sync, or longer"
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,15 @@ class Section:
 
 
 def verdict_words(
-    run: Run, compared: Sequence[Comparison], summary: Mapping[str, Any]
+    run: Run,
+    compared: Sequence[Comparison],
+    summary: Mapping[str, Any],
+    more: Sequence[Section] = (),
 ) -> list[Section]:
-    """All that a run says, pair by pair, then the claim at delay 0, then how far it reaches."""
+    """All that a run says: pair by pair, `more`, then how far it reaches."""
     families = {target["name"]: target.get("family", "") for target in run.info["targets"]}
     pairs = [_pair_section(pair, compared, families) for pair in declared_pairs(run)]
-    claim = _claim_section(compared, families, float(run.config.get("margin", 0.05)))
-    sections = [*pairs, claim, _limits_section(run, compared, summary)]
+    sections = [*pairs, *more, _limits_section(run, compared, summary)]
     return [section for section in sections if section.sentences]
 
 
@@ -49,11 +50,18 @@ def as_text(sections: Sequence[Section]) -> str:
     return "\n\n".join(blocks)
 
 
-def setting_text(comparison: Comparison) -> str:
-    """The work of a comparison: its delay, and its path where that asks for more than a delay."""
-    delay = delay_text(comparison.delay_s)
-    plain = comparison.work.count("/") == 1 and comparison.work.startswith(("/delay=", "/body="))
-    return delay if plain or comparison.work == "/" else f"{delay} ({comparison.work})"
+def setting_text(comparison: Comparison, varying: Iterable[str] = ()) -> str:
+    """The work of a comparison, and the server's settings where those are not plain.
+
+    `varying` are the settings that have several values in what is shown.
+    """
+    settings = settings_text(asdict(comparison), varying)
+    return ", ".join([work_text(comparison.work, comparison.delay_s), *settings])
+
+
+def varying_settings(compared: Iterable[Comparison]) -> set[str]:
+    """The settings with more than one value among these comparisons."""
+    return varied(asdict(comparison) for comparison in compared)
 
 
 def _pair_section(
@@ -63,22 +71,25 @@ def _pair_section(
     mine = [c for c in compared if c.pair == pair]
     kinds = [families.get(a, ""), families.get(b, "")]
     kind = f" ({kinds[0]} against {kinds[1]})" if len(set(kinds)) == 2 and all(kinds) else ""
-    rows = _rows([c for c in mine if c.metric == "throughput"])
-    sentences = [_row_sentence(row) for row in rows]
-    sentences += _p99_sentence([c for c in mine if c.metric == "p99"])
+    varying = varying_settings(mine)
+    sentences = [
+        _row_sentence(row, varying)
+        for row in comparison_rows(c for c in mine if c.metric == "throughput")
+    ]
+    sentences += _p99_sentence([c for c in mine if c.metric == "p99"], varying)
     return Section(f"{a} against {b}{kind}, connection: {connection}", sentences)
 
 
-def _rows(compared: Sequence[Comparison]) -> list[list[Comparison]]:
-    """Comparisons that differ in their connections only."""
+def comparison_rows(compared: Iterable[Comparison]) -> list[list[Comparison]]:
+    """Comparisons of a pair that differ in their connections only, together."""
     rows: dict[tuple[Any, ...], list[Comparison]] = {}
     for c in compared:
-        rows.setdefault((c.work, c.workers, c.units, c.server_cores), []).append(c)
+        rows.setdefault((c.pair, c.work, c.workers, c.units, c.server_cores), []).append(c)
     return list(rows.values())
 
 
-def _row_sentence(row: Sequence[Comparison]) -> str:
-    """One delay: who beats whom and where, then where it is equal, undecided, invalid."""
+def _row_sentence(row: Sequence[Comparison], varying: Iterable[str]) -> str:
+    """One work: who beats whom and where, then where it is equal, undecided, invalid."""
     a, b = row[0].a, row[0].b
     parts = [
         *_wins(row, "A", a, b),
@@ -87,7 +98,7 @@ def _row_sentence(row: Sequence[Comparison]) -> str:
         *_hull(row, "undecided", "undecided"),
         *_invalid(row),
     ]
-    return f"At {setting_text(row[0])}: {'; '.join(parts)}."
+    return f"At {setting_text(row[0], varying)}: {'; '.join(parts)}."
 
 
 def _wins(row: Sequence[Comparison], verdict: str, winner: str, loser: str) -> list[str]:
@@ -117,12 +128,12 @@ def advantage_text(comparison: Comparison) -> str:
     ratio, low, high = comparison.ratio, comparison.low, comparison.high
     a_is_more = comparison.verdict == ("A" if comparison.metric == "throughput" else "B")
     if not a_is_more:
-        ratio, low, high = _inverse(ratio, low, high)
+        ratio, low, high = inverse(ratio, low, high)
     least = "at least " if comparison.at_least else ""
     return f"{least}{factor_text(ratio)}x {interval_text(low, high)}"
 
 
-def _inverse(
+def inverse(
     ratio: float | None, low: float | None, high: float | None
 ) -> tuple[float | None, float | None, float | None]:
     """A ratio and its ends turned over; an end that is not known stays unknown on its new side."""
@@ -146,24 +157,26 @@ def _invalid(row: Sequence[Comparison]) -> list[str]:
     return [f"not judged {_where(some, row)} ({some[0].reason})"] if some else []
 
 
-def _p99_sentence(compared: Sequence[Comparison]) -> list[str]:
+def _p99_sentence(compared: Sequence[Comparison], varying: Iterable[str]) -> list[str]:
     """One line for the tail: how often either side is better, and the largest difference."""
     if not compared:
         return []
     a, b = compared[0].a, compared[0].b
-    parts = [*_shorter(compared, "A", a), *_shorter(compared, "B", b)]
+    parts = [*_shorter(compared, "A", a, varying), *_shorter(compared, "B", b, varying)]
     for verdict, word in (("equal", "equal"), ("undecided", "undecided"), ("invalid", "invalid")):
         count = sum(c.verdict == verdict for c in compared)
         parts += [f"{word} in {count}"] if count else []
     return [f"p99 response time, {len(compared)} comparisons: {'; '.join(parts)}."]
 
 
-def _shorter(compared: Sequence[Comparison], verdict: str, winner: str) -> list[str]:
+def _shorter(
+    compared: Sequence[Comparison], verdict: str, winner: str, varying: Iterable[str]
+) -> list[str]:
     won = [c for c in compared if c.verdict == verdict and c.ratio]
     if not won:
         return []
     most = min(won, key=_size)
-    place = f"{setting_text(most)} {_where([most], compared)}"
+    place = f"{setting_text(most, varying)} {_where([most], compared)}"
     return [f"{winner} shorter in {len(won)}, most with {place}: {advantage_text(most)}"]
 
 
@@ -171,51 +184,6 @@ def _size(comparison: Comparison) -> float:
     """Smaller for a larger difference in either direction."""
     ratio = comparison.ratio or 1.0
     return min(ratio, 1 / ratio)
-
-
-def _claim_section(
-    compared: Sequence[Comparison], families: Mapping[str, str], margin: float
-) -> Section:
-    """The claim on work without waiting, for every pair of an async and a sync target."""
-    rows: dict[tuple[str, str, str], list[Comparison]] = {}
-    for c in compared:
-        async_against_sync = {families.get(c.a), families.get(c.b)} == {"async", "sync"}
-        if c.metric == "throughput" and c.delay_s == 0 and async_against_sync:
-            rows.setdefault(c.pair, []).append(c)
-    sentences = [
-        _claim_sentence(row, lambda c: families[c.a] == "async", margin) for row in rows.values()
-    ]
-    if sentences:
-        sentences.append("Ratios are throughput of async / sync at a delay of 0.")
-    return Section(f'"{CLAIM}":', sentences)
-
-
-def _claim_sentence(
-    row: Sequence[Comparison], async_first: Callable[[Comparison], bool], margin: float
-) -> str:
-    outcomes: dict[str, list[str]] = {"refuted": [], "confirmed": [], "undecided": []}
-    for c in (c for c in row if c.verdict != "invalid"):
-        ratio, low, high = c.ratio, c.low, c.high
-        if not async_first(c):
-            ratio, low, high = _inverse(ratio, low, high)
-        shown = count_text(c.connections)
-        if low is not None or high is not None:
-            shown += f" ({factor_text(ratio)} {interval_text(low, high)})"
-        outcomes[claim_outcome(low, high, margin)].append(shown)
-    outcomes["not judged"] = [count_text(c.connections) for c in row if c.verdict == "invalid"]
-    parts = [f"{name} at {list_text(shown)}" for name, shown in outcomes.items() if shown]
-    return f"{row[0].a} against {row[0].b}, {row[0].connection}: {'; '.join(parts)} connections."
-
-
-def claim_outcome(low: float | None, high: float | None, margin: float) -> str:
-    """What an interval of async / sync throughput says of "as long as sync, or longer".
-
-    Confirmed: async is faster by no more than the margin, if at all. Refuted: it is faster, and
-    more than the margin is possible. Else undecided.
-    """
-    if high is not None and high <= 1 + margin:
-        return "confirmed"
-    return "refuted" if low is not None and low > 1 else "undecided"
 
 
 def _limits_section(
