@@ -99,8 +99,15 @@ class RunWriter:
 
     def append(self, trial: Mapping[str, Any]) -> None:
         """Add one slice as one line. ValueError if it holds a NaN or an infinity."""
-        line = json.dumps(trial, allow_nan=False, separators=(",", ":")) + "\n"
-        path = self.folder / TRIALS_FILE
+        self._append(TRIALS_FILE, trial)
+
+    def append_waits(self, waits: Mapping[str, Any]) -> None:
+        """Add how late the waits of one target ended under one load, as one line."""
+        self._append(WAITS_FILE, waits)
+
+    def _append(self, name: str, content: Mapping[str, Any]) -> None:
+        line = json.dumps(content, allow_nan=False, separators=(",", ":")) + "\n"
+        path = self.folder / name
         try:
             with path.open("ab") as file:
                 _write_or_take_back(file.fileno(), line.encode())

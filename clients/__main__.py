@@ -166,15 +166,19 @@ def _obey(order: dict[str, Any], engines: dict[str, Engine]) -> dict[str, Any]:
 
 
 def load_from(order: dict[str, Any]) -> Load:
-    """The Load behind one line of batch input: its fields, `url` and `body` for two of them."""
+    """The Load behind one line of batch input: its fields, `url` and `body` for two of them.
+
+    A body is bytes in Latin-1.
+    """
     order = dict(order)
     keep_alive = order.get("keep_alive", True)
     request = build_request(order.pop("url"), keep_alive=keep_alive)
     body = order.pop("body", None)
     return Load(
         request=request,
-        expected_body=None if body is None else body.encode(),
+        expected_body=None if body is None else body.encode("latin-1"),
         watched_pids=tuple(order.pop("watched_pids", ())),
+        upstream_pids=tuple(order.pop("upstream_pids", ())),
         **order,
     )
 

@@ -36,7 +36,7 @@ class Engine:
         self.record = self.loop.record
         self.replies = [0] * load.connections
         self.warmup_ns = self.window_ns = self.area_ns = 0
-        self.client_cpu_ns = self.server_cpu_ns = 0
+        self.client_cpu_ns = self.server_cpu_ns = self.upstream_cpu_ns = 0
         self.timeouts = self.in_flight_at_close = 0
 
     def run(self) -> Raw:
@@ -88,6 +88,7 @@ class Engine:
             in_flight_area_ns=self.area_ns,
             client_cpu_ns=self.client_cpu_ns,
             server_cpu_ns=self.server_cpu_ns,
+            upstream_cpu_ns=self.upstream_cpu_ns,
             requests_sent=record.sent,
             served_total=record.served_total,
             errors=record.errors,
@@ -102,14 +103,16 @@ class Engine:
 
     def _window(self, opened_ns: int) -> None:
         """Measure one window and add it to the sums."""
-        record, pids = self.record, self.load.watched_pids
+        record, pids, upstream = self.record, self.load.watched_pids, self.load.upstream_pids
         record.area_ns, record.area_since_ns = 0, opened_ns
         self._count_replies(-1)
-        timeouts, cpu, server_cpu = record.errors["timeout"], time.process_time_ns(), cpu_ns(pids)
+        timeouts, cpu = record.errors["timeout"], time.process_time_ns()
+        server_cpu, upstream_cpu = cpu_ns(pids), cpu_ns(upstream)
         window = Window(self.load, record, opened_ns)
         self.loop.pump(window.may_close)
         self.client_cpu_ns += time.process_time_ns() - cpu
         self.server_cpu_ns += cpu_ns(pids) - server_cpu
+        self.upstream_cpu_ns += cpu_ns(upstream) - upstream_cpu
         closed_ns = window.closed_ns(clock_ns())
         record.account(closed_ns, 0)
         self._count_replies(+1)

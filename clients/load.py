@@ -17,6 +17,9 @@ class Load:
     the clock after `window_limit_s`. After `saturated_s` it needs no more than
     `completions_saturated` (None: as many as ever).
 
+    The CPU of `watched_pids` is the server's. That of `upstream_pids`, which run on our own core,
+    is an upstream's that each request calls `calls_per_request` times.
+
     The window may be cut into `bursts`, with quiet between them, so that several targets are
     measured in turns.
     """
@@ -38,6 +41,8 @@ class Load:
     request_timeout_s: float = 60.0
     expected_body: bytes | None = None
     watched_pids: tuple[int, ...] = ()
+    upstream_pids: tuple[int, ...] = ()
+    calls_per_request: int = 0
 
     @property
     def completions_least(self) -> int:
@@ -62,6 +67,7 @@ class Raw:
     in_flight_area_ns: int
     client_cpu_ns: int
     server_cpu_ns: int
+    upstream_cpu_ns: int
     requests_sent: int
     served_total: int
     errors: dict[str, int]

@@ -47,6 +47,10 @@ def measurement(load: Load, raw: Raw, *, histograms: bool = False) -> dict[str, 
     }
     if load.watched_pids:
         result |= _server_figures(raw, completions)
+    if load.upstream_pids and load.calls_per_request:
+        calls = completions * load.calls_per_request
+        result["upstream_cpu_us_per_call"] = _per(raw.upstream_cpu_ns / 1e3, calls)
+        result["upstream_cpu_utilisation"] = _per(raw.upstream_cpu_ns, raw.window_ns)
     if histograms:
         result["response_time_hist"] = encode_histogram(response.histogram)
         result["service_time_hist"] = encode_histogram(service.histogram)
@@ -87,6 +91,7 @@ def _verdict(load: Load, result: dict[str, Any]) -> dict[str, Any]:
             completions_wanted=load.completions_least,
             errors=result["errors"],
             client_cpu_utilisation=result["client_cpu_utilisation"],
+            upstream_cpu_utilisation=result.get("upstream_cpu_utilisation"),
             bound_ratio=result["bound_ratio"],
             little_ratio=result["little_ratio"],
             connections=load.connections,

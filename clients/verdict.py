@@ -13,12 +13,16 @@ ERROR_KINDS = ("connect", "timeout", "reset", "protocol", "status", "body")
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the verdict looks at. Ratios are None where they cannot be formed."""
+    """What the verdict looks at. Ratios are None where they cannot be formed.
+
+    An upstream has a utilisation where it shares the generator's core.
+    """
 
     completions: int
     completions_wanted: int
     errors: dict[str, int]
     client_cpu_utilisation: float | None
+    upstream_cpu_utilisation: float | None
     bound_ratio: float | None
     little_ratio: float | None
     connections: int
@@ -65,10 +69,13 @@ def _errors(figures: Figures) -> str | None:
 
 
 def _busy(figures: Figures) -> str | None:
-    busy = figures.client_cpu_utilisation
+    busy, upstream = figures.client_cpu_utilisation, figures.upstream_cpu_utilisation
+    who = "the generator was"
+    if busy is not None and upstream is not None:
+        who, busy = "generator and upstream were", busy + upstream
     if busy is None or busy <= BUSY_LIMIT:
         return None
-    return f"the generator was busy {busy:.0%} of the window (limit {BUSY_LIMIT:.0%})"
+    return f"{who} busy {busy:.0%} of the window (limit {BUSY_LIMIT:.0%})"
 
 
 def _bound(figures: Figures) -> str | None:

@@ -56,7 +56,7 @@ class Progress:
 
     def slice_ends(self, cell: Cell, trial: Mapping[str, Any], left_s: float) -> None:
         """Show the cell, what it gave, and the time left."""
-        where = f"{cell.target} {cell.point.work} x {cell.point.connections}"
+        where = f"{cell.server} {cell.point.work} x {cell.point.connections}"
         if cell.point.connection == "close":
             where += " close"
         rate = trial["throughput_rps"]
@@ -64,6 +64,15 @@ class Progress:
         self.bar.update(
             self.task, advance=1, where=f"{_clock(left_s)} left   {where}: {result}", refresh=True
         )
+
+    def waits_begin(self, target: str, load: str) -> None:
+        """Show whose waits are measured; they come after the rounds."""
+        if self.moving:
+            self.bar.update(
+                self.task, description="delivered delay", where=f"{target}, {load}", refresh=True
+            )
+        else:
+            self._say(f"delivered delay: {target}, {load}")
 
     def notice(self, text: str) -> None:
         """Print a line that stays."""

@@ -1,18 +1,23 @@
 """`crossover run`: measure a profile into a new folder of results."""
 
 import os
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from bench.cli.choice import Choice, choose
 from bench.cli.progress import Progress
 from bench.errors import UserError
-from bench.measure import machine, profile_file, targets
+from bench.measure import machine
 from bench.measure.cores import CoreChoice, cores_here
-from bench.measure.profile import Profile, model_of, override, without_unavailable
+from bench.measure.models import Rates, calibrate
+from bench.measure.profile import Profile
 from bench.measure.runner import run as measure
+from bench.measure.targets import Target
 from bench.store import RESULTS, RunWriter
 
 SPARE_DESCRIPTORS = 64
@@ -20,48 +25,89 @@ SPARE_DESCRIPTORS = 64
 
 def run(
     profile: Annotated[str, typer.Option(help="a profile's name or the path of a .toml")] = "quick",
-    models: Annotated[str | None, typer.Option(help="only these models: a,b")] = None,
+    models: Annotated[str | None, typer.Option(help="only these models and stacks: a,b")] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COMMAND",
+            help="measure your own server as well: 'mine=uvicorn app:app --port {port}', or the "
+            "NAME of a [targets.NAME] in crossover.toml; may be repeated",
+        ),
+    ] = None,
+    python: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EXE",
+            help="run the models under this interpreter as well: python3.13; may be repeated",
+        ),
+    ] = None,
     delay: Annotated[str | None, typer.Option(help="only these delays: 0ms,20ms")] = None,
+    work: Annotated[
+        list[str] | None,
+        typer.Option(help="only this work: /delay=20ms/spin=1ms,/call=20ms; may be repeated"),
+    ] = None,
     connections: Annotated[
         str | None, typer.Option(help="only these numbers of connections: 1,64")
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(help="these numbers of threads or processes a server: 1,2 [each its own]"),
+    ] = None,
+    units: Annotated[
+        str | None, typer.Option(help="these numbers of units for the step hold: 1,8 [1]")
+    ] = None,
+    server_cores: Annotated[
+        str | None, typer.Option(help="these numbers of cores for a server: 1,2 [1]")
     ] = None,
     rounds: Annotated[int | None, typer.Option(help="exactly this many rounds")] = None,
     budget: Annotated[
         str | None, typer.Option(help="time to spend, as 4m20s, unless rounds_min needs more")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="seed of the order of slices")] = None,
-    server_cores: Annotated[int, typer.Option(help="cores for the server")] = 1,
     out: Annotated[Path | None, typer.Option(help="folder of the run [results/NAME]")] = None,
 ) -> int:
     """Measure: rounds of fresh servers, slices interleaved over them."""
-    known = targets.known_models()
-    chosen = override(
-        profile_file.load_profile(profile),
-        known,
-        only=_words(models, "--models"),
-        delays=_words(delay, "--delay"),
-        connections=_words(connections, "--connections"),
-        rounds=rounds,
-        budget=budget,
-        seed=seed,
-    )
-    chosen, notices = without_unavailable(chosen, known)
-    cores = cores_here(server_cores)
-    _require_descriptors(chosen)
-    folder = _folder(chosen, out)
-    spin = targets.calibrate_spin()
-    measured = [
-        targets.Target(
-            name, known[model_of(name)], targets.command_of(model_of(name), spin_rounds_per_us=spin)
+    axes = {
+        "delays": _words(delay, "--delay"),
+        "works": _all_words(work, "--work"),
+        "connections": _words(connections, "--connections"),
+        "workers": _words(workers, "--workers"),
+        "units": _words(units, "--units"),
+        "server_cores": _words(server_cores, "--server-cores"),
+    }
+    with ExitStack() as stack:
+        chosen = choose(
+            profile,
+            stack,
+            only=_words(models, "--models"),
+            asked_targets=target or [],
+            asked_pythons=python or [],
+            rounds=rounds,
+            budget=budget,
+            seed=seed,
+            **axes,
         )
-        for name in chosen.targets
-    ]
-    writer = RunWriter.create(folder, _info(chosen, folder, measured, cores, spin, notices))
-    with Progress(chosen, notices) as watcher:
-        state = measure(chosen, measured, cores, writer, watcher)
+        return _measure(chosen, out)
+
+
+def _measure(chosen: Choice, out: Path | None) -> int:
+    profile = chosen.profile
+    cores = {count: cores_here(count) for count in profile.server_cores}
+    _require_descriptors(profile)
+    folder = _folder(profile, out)
+    rates = calibrate()
+    measured = chosen.targets(rates)
+    info = _info(profile, folder, measured, cores, rates, chosen.notices)
+    writer = RunWriter.create(folder, info)
+    with Progress(profile, chosen.notices) as watcher:
+        state = measure(profile, measured, cores, writer, watcher)
     print(f"{'measured' if state == 'complete' else 'interrupted'}: {folder}")
     print(f"next: crossover report {folder}")
     return 0 if state == "complete" else 130
+
+
+def _all_words(texts: Sequence[str] | None, option: str) -> list[str]:
+    return [word for text in texts or () for word in _words(text, option)]
 
 
 def _words(text: str | None, option: str) -> list[str]:
@@ -84,6 +130,7 @@ def _folder(profile: Profile, out: Path | None) -> Path:
 
 
 def _require_descriptors(profile: Profile) -> None:
+    """A connection needs one at either end; a server may need another for its call."""
     most = max(count for grid in profile.grids for count in grid.connections)
     machine.require_descriptors(most + SPARE_DESCRIPTORS)
 
@@ -91,22 +138,24 @@ def _require_descriptors(profile: Profile) -> None:
 def _info(
     profile: Profile,
     folder: Path,
-    measured: list[targets.Target],
-    cores: CoreChoice,
-    spin_rounds_per_us: float,
-    notices: list[str],
+    measured: Sequence[Target],
+    cores: dict[int, CoreChoice],
+    rates: Rates,
+    notices: Sequence[str],
 ) -> dict[str, Any]:
-    """Everything that run.json holds when the run starts."""
+    """Everything that run.json holds when the run starts; of cores, the widest choice."""
+    widest = cores[max(cores)]
     return {
         "name": os.fsencode(folder.resolve().name).decode(errors="replace"),
         "profile": profile.name,
         "title": profile.title,
         "config": profile.config(),
         "targets": [target.described() for target in measured],
-        "server_cores": list(cores.server),
-        "generator_cores": list(cores.generator),
-        "shared_core": cores.shared,
-        "spin_rounds_per_us": spin_rounds_per_us,
+        "server_cores": list(widest.server),
+        "generator_cores": list(widest.generator),
+        "shared_core": widest.shared,
+        "spin_rounds_per_us": rates.spin_per_us,
+        "hash_rounds_per_us": rates.hash_per_us,
         "seed": profile.seed,
         "git": machine.describe_git(),
         "machine": machine.describe_machine(),
@@ -116,5 +165,5 @@ def _info(
         "ended": None,
         "state": "running",
         "rounds_done": 0,
-        "notes": notices,
+        "notes": list(notices),
     }

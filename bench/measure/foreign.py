@@ -5,9 +5,10 @@ import shlex
 import socket
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
 from bench.errors import UserError
-from bench.measure.process import Process
+from bench.measure.process import PROBE_EVERY_S, Process, Ready
 
 HOST = "127.0.0.1"
 PROBE_TIMEOUT_S = 5.0
@@ -43,6 +44,45 @@ def start_foreign(
     process = Process(name, command, cores=cores, env=env)
     process.wait_until(answers(port, path))
     return process, port
+
+
+class ForeignProcess(Process):
+    """A command at a port of our choice, ready when it answers `ready_path` with success."""
+
+    def __init__(
+        self,
+        name: str,
+        words: Sequence[str],
+        *,
+        port: int,
+        ready_path: str,
+        ready_timeout_s: float,
+        cores: Collection[int],
+        env: Mapping[str, str],
+        cwd: Path,
+    ) -> None:
+        super().__init__(name, words, cores=cores, env=env, cwd=cwd)
+        self._port, self._ready_path = port, ready_path
+        self._timeout_s = ready_timeout_s
+        self._deadline_s = time.monotonic() + ready_timeout_s
+
+    def wait_ready(self, timeout_s: float | None = None) -> Ready:
+        """Poll until it answers with success. Kills it and raises TargetError when it does not."""
+        if timeout_s is not None:
+            self._timeout_s, self._deadline_s = timeout_s, time.monotonic() + timeout_s
+        last, status = None, None
+        while status is None or not 200 <= status < 300:
+            if not self.alive or time.monotonic() > self._deadline_s:
+                asked = f"GET {self._ready_path} at {HOST}:{self._port} never succeeded"
+                answer = f"its last answer was {last}" if last else "it never answered"
+                self.fail(f"was not ready within {self._timeout_s:g} s: {asked}, {answer}")
+            status = _status(self._port, self._ready_path)
+            last = status or last
+            time.sleep(PROBE_EVERY_S)
+        if not self.alive:  # then something else answers at its port
+            self.fail("is gone")
+        self.ready = Ready(HOST, self._port, self.pids()[0], self.name)
+        return self.ready
 
 
 def free_port() -> int:

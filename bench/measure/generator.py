@@ -1,14 +1,16 @@
 """The generator as the harness uses it: a process that measures slices, one burst at a time."""
 
 import sys
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
 from bench.measure.json_process import JsonProcess
 from bench.measure.process import TargetError
 
 COMMAND = (sys.executable, "-P", "-m", "clients", "--batch")
 ANSWER_LIMIT_S = 30.0
+
+Answer = TypeVar("Answer")
 
 # What the generator takes for a slice that does not say, for the time after which it is lost.
 _DEFAULT_LIMITS_S: dict[str, float] = {
@@ -67,6 +69,39 @@ class Generator:
     def kill(self) -> None:
         """End it at once."""
         self._process.kill()
+
+
+class LastingGenerator:
+    """A generator that is started when it is needed, and anew where one was lost."""
+
+    def __init__(self, cores: Collection[int]) -> None:
+        self._cores = cores
+        self._generator: Generator | None = None
+
+    def ask(self, question: Callable[[Generator], Answer]) -> Answer:
+        """Ask it something. Raises TargetError where it is lost or says that it cannot."""
+        if self._generator is None:
+            self._generator = Generator(self._cores)
+        try:
+            return question(self._generator)
+        except TargetError:
+            self.stop()
+            raise
+
+    def release(self) -> str | None:
+        """Close the connections of all slices; one that cannot is ended, which does. Why it was."""
+        if self._generator is not None:
+            try:
+                self.ask(Generator.release)
+            except TargetError as error:
+                return str(error)
+        return None
+
+    def stop(self) -> None:
+        """End it, if there is one."""
+        generator, self._generator = self._generator, None
+        if generator is not None:
+            generator.kill()
 
 
 def burst_limit_s(load: Mapping[str, Any]) -> float:

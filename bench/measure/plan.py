@@ -7,22 +7,45 @@ do, so that slow drift of the machine hits every target alike.
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 from bench.measure.profile import Grid, Profile
+from bench.measure.work_path import read_work
 
 
 @dataclass(frozen=True)
 class Point:
-    """A workload: what a request asks for, over how many connections of which kind."""
+    """A workload: what a request asks for, over how many connections of which kind.
+
+    `delay_s` is the time that the steps of the work wait in all.
+    """
 
     work: str
     delay_s: float
     connection: str
     connections: int
-    workers: int = 1
+    workers: int | None = None
     units: int | None = None
     server_cores: int = 1
+
+
+@dataclass(frozen=True)
+class Server:
+    """What one process of a run is started as: cells that agree in it share the process."""
+
+    target: str
+    workers: int | None = None
+    units: int | None = None
+    server_cores: int = 1
+
+    def __str__(self) -> str:
+        settings = [
+            *([f"{self.workers} workers"] if self.workers is not None else []),
+            *([f"{self.units} units"] if self.units is not None else []),
+            *([f"{self.server_cores} cores"] if self.server_cores != 1 else []),
+        ]
+        return f"{self.target} ({', '.join(settings)})" if settings else self.target
 
 
 @dataclass(frozen=True)
@@ -32,19 +55,15 @@ class Cell:
     point: Point
     target: str
 
+    @property
+    def server(self) -> Server:
+        """The process that it is measured on."""
+        point = self.point
+        return Server(self.target, point.workers, point.units, point.server_cores)
+
     def keys(self) -> dict[str, Any]:
         """The part of a trials line that says which cell it is."""
         return {"target": self.target, **asdict(self.point)}
-
-
-def work_of(delay_s: float) -> str:
-    """The path that asks for a wait of `delay_s`: `/delay=5ms`, or `/` for none."""
-    if delay_s == 0:
-        return "/"
-    microseconds = round(delay_s * 1e6)
-    if microseconds % 1000:
-        return f"/delay={microseconds}us"
-    return f"/delay={microseconds // 1000}ms"
 
 
 def cells_by_point(profile: Profile) -> list[list[Cell]]:
@@ -54,6 +73,11 @@ def cells_by_point(profile: Profile) -> list[list[Cell]]:
         for point in _points(grid):
             targets.setdefault(point, {}).update(dict.fromkeys(grid.targets))
     return [[Cell(point, name) for name in names] for point, names in targets.items()]
+
+
+def servers_of(profile: Profile) -> list[Server]:
+    """Every process that a round needs, once."""
+    return list(dict.fromkeys(cell.server for cells in cells_by_point(profile) for cell in cells))
 
 
 def round_order(profile: Profile, round_index: int) -> list[Cell]:
@@ -80,8 +104,8 @@ def burst_order(bursts: Sequence[int], generator: random.Random) -> list[int]:
 
 
 def _points(grid: Grid) -> list[Point]:
+    axes = product(grid.works, grid.connections, grid.workers, grid.units, grid.server_cores)
     return [
-        Point(work_of(delay_s), delay_s, grid.connection, count)
-        for delay_s in grid.delays_s
-        for count in grid.connections
+        Point(work, read_work(work, "work").wait_s, grid.connection, count, workers, units, cores)
+        for work, count, workers, units, cores in axes
     ]

@@ -36,12 +36,15 @@ class TargetError(UserError):
 
 @dataclass(frozen=True)
 class Ready:
-    """Where a server listens, from its ready line."""
+    """Where a server listens, from its ready line, and what runs it as far as it says."""
 
     host: str
     port: int
     pid: int
     model: str
+    python: str | None = None
+    implementation: str | None = None
+    gil: bool | None = None
 
 
 class Process:
@@ -129,7 +132,15 @@ class Process:
             self._wait(deadline_s - time.monotonic())
             self.fail(f"printed no ready line within {timeout_s:g} s")
         try:
-            ready = Ready(line["host"], int(line["port"]), int(line["pid"]), line["model"])
+            ready = Ready(
+                line["host"],
+                int(line["port"]),
+                int(line["pid"]),
+                line["model"],
+                line.get("python"),
+                line.get("implementation"),
+                line.get("gil"),
+            )
         except (KeyError, TypeError, ValueError):
             self.fail(f"its ready line needs host, port, pid and model: {json.dumps(line)}")
         self.ready = ready
@@ -156,15 +167,27 @@ class Process:
             self.fail("is gone")
         return usage
 
+    def has_ended(self) -> bool:
+        """Whether the command is gone, or goes within a moment."""
+        return self._wait(SETTLE_S)
+
+    def pids(self) -> list[int]:
+        """The command and all that lives below it now."""
+        return [s.pid for s in supervisor.descendants(self._popen.pid) if s.state != "Z"]
+
     def fail(self, what: str) -> NoReturn:
         """Kill the process; raise TargetError saying `what`, or how it ended, and its output."""
         ended = self.exit_code
         self.kill()
         if ended is not None:
             what = f"ended with {describe_exit(ended)}"
+        raise TargetError(self.complaint(what))
+
+    def complaint(self, what: str) -> str:
+        """Say `what` of the process, with its last output."""
         said = self.last_output.replace("\n", "\n  ")
         output = f"its last output:\n  {said}" if said else "it printed nothing"
-        raise TargetError(f"{self.name}: {what}; {output}")
+        return f"{self.name}: {what}; {output}"
 
     def stop(self, grace_s: float = STOP_GRACE_S) -> int:
         """Ask it to end (SIGTERM), kill what is left after `grace_s`; the exit code."""

@@ -1,41 +1,68 @@
-"""Profiles: what to measure, and the command line's changes to it. Pure.
+"""Profiles: what to measure, as plain values. Pure.
 
-Must not know files, processes, clocks or results.
+Must not know files, processes, clocks or results, nor where its values come from.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
-from bench.errors import UserError
-from bench.measure.quantities import connection_count, parse_budget_s, parse_delay_s, whole
+from bench.measure.work_path import read_work
 
 Pair = tuple[str, str]
+Kind = Literal["driver", "stack", "command"]
 
 
 @dataclass(frozen=True)
 class Model:
-    """One model as the servers' own table describes it."""
+    """What serves, as a table describes it: the servers' own, or one of stanzas.
+
+    `default_workers` is the number where a point sets none; None where nobody says.
+    """
 
     name: str
     family: str
     serves_one_at_a_time: bool
     available: bool
     why_unavailable: str | None
+    workers_are: str = "processes"
+    default_workers: int | None = 1
+    kind: Kind = "driver"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Every delay by every connection count, for some targets in one connection mode.
+    """Every combination of its axes, for some targets in one connection mode.
 
-    A target is a model, or a further copy of it (`uvloop#2`). A pair is compared as first / second.
+    A target is a model, a further copy of it (`uvloop#2`), the same under another interpreter
+    (`uvloop@3.13`), a stack or a command. A pair is compared as first / second. Of `workers` and
+    `units`, None leaves the number to each target.
     """
 
     connection: str
     targets: tuple[str, ...]
-    delays_s: tuple[float, ...]
+    works: tuple[str, ...]
     connections: tuple[int, ...]
     pairs: tuple[Pair, ...]
+    workers: tuple[int | None, ...] = (None,)
+    units: tuple[int | None, ...] = (None,)
+    server_cores: tuple[int, ...] = (1,)
+
+    @property
+    def delays_s(self) -> tuple[float, ...]:
+        """How long each of the works waits in all."""
+        return tuple(read_work(work, "work").wait_s for work in self.works)
+
+    def config(self) -> dict[str, Any]:
+        """Its entry in run.json's `config`; `delays_s` are those of `works`, one each."""
+        return asdict(self) | {"delays_s": self.delays_s}
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Targets from one end of a comparison to the other, and what each step between two changes."""
+
+    rungs: tuple[str, ...]
+    steps: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -45,6 +72,8 @@ class Profile:
     name: str
     title: str
     grids: tuple[Grid, ...]
+    ladders: tuple[Ladder, ...] = ()
+    delivered_delay_s: float | None = None
     seed: int = 1
     rounds_min: int = 6
     rounds_max: int = 100
@@ -59,7 +88,7 @@ class Profile:
 
     def config(self) -> dict[str, Any]:
         """The plain values of run.json's `config`."""
-        values = asdict(self)
+        values = asdict(self) | {"grids": [grid.config() for grid in self.grids]}
         del values["name"], values["title"]
         return values
 
@@ -68,113 +97,38 @@ class Profile:
         """Every target of every grid, once, in order of appearance."""
         return tuple(dict.fromkeys(name for grid in self.grids for name in grid.targets))
 
+    @property
+    def server_cores(self) -> tuple[int, ...]:
+        """Every number of server cores, once, from the least."""
+        return tuple(sorted({count for grid in self.grids for count in grid.server_cores}))
 
-def model_of(target: str) -> str:
-    """The model behind a target: `uvloop` for `uvloop#2`."""
+    @property
+    def works(self) -> tuple[str, ...]:
+        """Every path of every grid, once, in order of appearance."""
+        return tuple(dict.fromkeys(work for grid in self.grids for work in grid.works))
+
+
+def work_of(delay_s: float) -> str:
+    """The path that asks for a wait of `delay_s`: `/delay=5ms`, or `/` for none."""
+    if delay_s == 0:
+        return "/"
+    microseconds = round(delay_s * 1e6)
+    if microseconds % 1000:
+        return f"/delay={microseconds}us"
+    return f"/delay={microseconds // 1000}ms"
+
+
+def original_of(target: str) -> str:
+    """What a target is a copy of: `uvloop@3.13` for `uvloop@3.13#2`, `uvloop` for `uvloop#2`."""
     return target.partition("#")[0]
 
 
-def override(
-    profile: Profile,
-    models: Mapping[str, Model],
-    *,
-    only: Sequence[str] = (),
-    delays: Sequence[str] = (),
-    connections: Sequence[str] = (),
-    rounds: int | None = None,
-    budget: str | None = None,
-    seed: int | None = None,
-) -> Profile:
-    """Apply the command line's choices. Raises UserError for what cannot be.
-
-    `only` replaces the targets of every grid (those that can hold a connection, where the grid
-    keeps them alive); of those that no declared pair names, async is paired with sync.
-    """
-    if only:
-        _known_models(only, models, "--models")
-        grids = (_with_targets(grid, only, models) for grid in profile.grids)
-        profile = replace(profile, grids=tuple(g for g in grids if g.targets))
-        if not profile.grids:
-            raise UserError(
-                f"--models {','.join(only)}: serves one connection at a time, and profile "
-                f'{profile.name} has no grid with connection = "close"'
-            )
-    if delays:
-        delays_s = tuple(dict.fromkeys(parse_delay_s(text, "--delay") for text in delays))
-        profile = replace(
-            profile, grids=tuple(replace(g, delays_s=delays_s) for g in profile.grids)
-        )
-    if connections:
-        counts = tuple(
-            dict.fromkeys(connection_count(text, "--connections") for text in connections)
-        )
-        profile = replace(
-            profile, grids=tuple(replace(g, connections=counts) for g in profile.grids)
-        )
-    if rounds is not None:
-        count = whole(rounds, "--rounds", 1, 10_000)
-        profile = replace(profile, rounds_min=count, rounds_max=count)
-    if budget is not None:
-        profile = replace(profile, budget_s=parse_budget_s(budget, "--budget"))
-    if seed is not None:
-        profile = replace(profile, seed=whole(seed, "--seed", 0, 2**32))
-    _known_models(profile.targets, models, f"profile {profile.name}")
-    _kept_alive(profile, models)
-    return profile
+def model_of(target: str) -> str:
+    """The model behind a target: `uvloop` for `uvloop#2`, `uvloop@3.13` and `uvloop@3.13#2`."""
+    return original_of(target).partition("@")[0]
 
 
-def without_unavailable(profile: Profile, models: Mapping[str, Model]) -> tuple[Profile, list[str]]:
-    """Leave out the models that cannot run here; notices say which and why.
-
-    Raises UserError when none is left.
-    """
-    missing = [t for t in profile.targets if not models[model_of(t)].available]
-    notices = [f"{t} is left out: {models[model_of(t)].why_unavailable}" for t in missing]
-    grids = tuple(_without(grid, missing) for grid in profile.grids)
-    grids = tuple(grid for grid in grids if grid.targets)
-    if not grids:
-        raise UserError("nothing to measure: " + ("; ".join(notices) or "no grid has a target"))
-    return replace(profile, grids=grids), notices
-
-
-def _without(grid: Grid, missing: Sequence[str]) -> Grid:
-    targets = tuple(t for t in grid.targets if t not in missing)
-    pairs = tuple(pair for pair in grid.pairs if set(pair) <= set(targets))
-    return replace(grid, targets=targets, pairs=pairs)
-
-
-def _with_targets(grid: Grid, only: Sequence[str], models: Mapping[str, Model]) -> Grid:
-    keeps = grid.connection == "keep-alive"
-    targets = tuple(
-        t for t in dict.fromkeys(only) if not (keeps and models[model_of(t)].serves_one_at_a_time)
-    )
-    declared = tuple(pair for pair in grid.pairs if set(pair) <= set(targets))
-    paired = {target for pair in declared for target in pair}
-    others = tuple(p for p in _default_pairs(targets, models) if not set(p) <= paired)
-    return replace(grid, targets=targets, pairs=declared + others)
-
-
-def _default_pairs(targets: Sequence[str], models: Mapping[str, Model]) -> tuple[Pair, ...]:
-    """Every async target against every sync one; without both families, each against the first."""
-    families = {t: models[model_of(t)].family for t in targets}
-    mixed = tuple(
-        (a, b) for a in targets for b in targets if (families[a], families[b]) == ("async", "sync")
-    )
-    return mixed or tuple((t, targets[0]) for t in targets[1:])
-
-
-def _known_models(targets: Sequence[str], models: Mapping[str, Model], where: str) -> None:
-    for target in targets:
-        if model_of(target) not in models:
-            raise UserError(f"{where}: no model {target!r}; the models are {', '.join(models)}")
-
-
-def _kept_alive(profile: Profile, models: Mapping[str, Model]) -> None:
-    """Refuse to compare a handshake with a model."""
-    for grid in profile.grids:
-        for target in grid.targets:
-            if grid.connection == "keep-alive" and models[model_of(target)].serves_one_at_a_time:
-                raise UserError(
-                    f"profile {profile.name}: {target} serves one connection at a time and keeps "
-                    'none alive: put it into a grid with connection = "close"'
-                )
+def under(target: str, label: str) -> str:
+    """The name of a target under another interpreter: `uvloop@3.13#2` for `uvloop#2`."""
+    original, number, copy = target.partition("#")
+    return f"{original}@{label}{number}{copy}"

@@ -1,28 +1,36 @@
 """Reads a profile's TOML file and checks every key. Must not know what a profile is used for."""
 
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bench.errors import UserError
-from bench.measure.profile import Grid, Pair, Profile
+from bench.measure.profile import Grid, Ladder, Pair, Profile, work_of
 from bench.measure.quantities import (
     MOST_CONNECTIONS,
+    MOST_CORES,
+    MOST_UNITS,
+    MOST_WORKERS,
     parse_budget_s,
     parse_delay_s,
     parse_duration_s,
     whole,
 )
+from bench.measure.tables import known_keys, read_toml, text, values
+from bench.measure.work_path import read_work
 
 PROFILES = Path(__file__).parent.parent / "profiles"
 CONNECTION_MODES = ("keep-alive", "close")
 
-Value = TypeVar("Value")
-
-_TOP_KEYS = {"title", "rounds_min", "rounds_max", "budget", "seed", "slice", "grid"}
-_GRID_KEYS = {"connection", "models", "delays", "connections", "pairs"}
+_TOP_KEYS = {
+    *("title", "rounds_min", "rounds_max", "budget", "seed", "slice", "grid", "ladder"),
+    "delivered_delay",
+}
+_NEEDED_GRID_KEYS = ("connection", "models", "connections")
+_AXES = {"workers": MOST_WORKERS, "units": MOST_UNITS, "server_cores": MOST_CORES}
+_GRID_KEYS = {*_NEEDED_GRID_KEYS, "delays", "works", "pairs", *_AXES}
+_LADDER_KEYS = {"rungs", "steps"}
 _SLICE_KEYS = {"window", "completions_per_connection", "completions_one_at_a_time"}
 
 
@@ -33,22 +41,18 @@ def load_profile(name: str) -> Profile:
     """
     path = Path(name) if name.endswith(".toml") else PROFILES / f"{name}.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.toml")))
         raise UserError(
             f"no profile {name!r}: the profiles are {known}, or give the path of a .toml file"
         ) from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
     return parse_profile(table, path.stem, str(path))
 
 
 def parse_profile(table: Mapping[str, Any], name: str, where: str) -> Profile:
     """Check the values of a profile's TOML and resolve them. Raises UserError."""
-    _known_keys(table, _TOP_KEYS, where)
+    known_keys(table, _TOP_KEYS, where)
     options: dict[str, Any] = {}
     for key in ("rounds_min", "rounds_max"):
         if key in table:
@@ -57,22 +61,40 @@ def parse_profile(table: Mapping[str, Any], name: str, where: str) -> Profile:
         options["seed"] = whole(table["seed"], f"{where}: seed", 0, 2**32)
     if "budget" in table:
         options["budget_s"] = parse_budget_s(
-            _text(table["budget"], f"{where}: budget"), f"{where}: budget"
+            text(table["budget"], f"{where}: budget"), f"{where}: budget"
         )
+    if "delivered_delay" in table:
+        options["delivered_delay_s"] = _some_delay_s(table, "delivered_delay", where)
     options |= _slice_options(table.get("slice", {}), f"{where}: [slice]")
-    grids = table.get("grid")
-    if not isinstance(grids, list) or not grids:
+    parsed = tuple(_grid(grid, at) for grid, at in _tables(table, "grid", where))
+    if not parsed:
         raise UserError(f"{where}: needs at least one [[grid]]")
-    parsed = tuple(_grid(grid, f"{where}: grid {i}") for i, grid in enumerate(grids, 1))
-    profile = Profile(name, _text(table.get("title", name), f"{where}: title"), parsed, **options)
-    return _checked_rounds(profile, where)
+    ladders = tuple(_ladder(each, parsed, at) for each, at in _tables(table, "ladder", where))
+    title = text(table.get("title", name), f"{where}: title")
+    return _checked_rounds(Profile(name, title, parsed, ladders, **options), where)
 
 
-def _grid(table: Any, where: str) -> Grid:
-    if not isinstance(table, dict):
-        raise UserError(f"{where}: must be a [[grid]] table")
-    _known_keys(table, _GRID_KEYS, where)
-    for key in ("connection", "models", "delays", "connections"):
+def _some_delay_s(table: Mapping[str, Any], key: str, where: str) -> float:
+    delay_s = parse_delay_s(text(table[key], f"{where}: {key}"), f"{where}: {key}")
+    if not delay_s:
+        raise UserError(f"{where}: {key}: must be more than nothing")
+    return delay_s
+
+
+def _tables(table: Mapping[str, Any], key: str, where: str) -> list[tuple[dict[str, Any], str]]:
+    """The tables of `[[key]]`, each with where it stands."""
+    found = table.get(key, [])
+    if not isinstance(found, list):
+        raise UserError(f"{where}: {key} must be a list of tables: write [[{key}]]")
+    for number, each in enumerate(found, 1):
+        if not isinstance(each, dict):
+            raise UserError(f"{where}: {key} {number}: must be a [[{key}]] table")
+    return [(each, f"{where}: {key} {number}") for number, each in enumerate(found, 1)]
+
+
+def _grid(table: Mapping[str, Any], where: str) -> Grid:
+    known_keys(table, _GRID_KEYS, where)
+    for key in _NEEDED_GRID_KEYS:
         if key not in table:
             raise UserError(f"{where}: {key!r} is missing")
     if table["connection"] not in CONNECTION_MODES:
@@ -80,15 +102,58 @@ def _grid(table: Any, where: str) -> Grid:
             f"{where}: connection must be one of {', '.join(CONNECTION_MODES)}, "
             f"not {table['connection']!r}"
         )
-    targets = _values(table, "models", where, _text)
+    targets = values(table, "models", where, text)
     declares_pairs = table.get("pairs", []) != []
+    axes: dict[str, Any] = {
+        key: values(table, key, where, partial(_axis_value, most))
+        for key, most in _AXES.items()
+        if key in table
+    }
     return Grid(
         table["connection"],
         targets,
-        _values(table, "delays", where, lambda d, at: parse_delay_s(_text(d, at), at)),
-        _values(table, "connections", where, lambda n, at: whole(n, at, 1, MOST_CONNECTIONS)),
-        _values(table, "pairs", where, partial(_pair, targets)) if declares_pairs else (),
+        _works(table, where),
+        values(table, "connections", where, lambda n, at: whole(n, at, 1, MOST_CONNECTIONS)),
+        values(table, "pairs", where, partial(_pair, targets)) if declares_pairs else (),
+        **axes,
     )
+
+
+def _works(table: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """The paths: given as `works`, or by the one wait of each as `delays`."""
+    if ("delays" in table) == ("works" in table):
+        raise UserError(f"{where}: give either 'delays' or 'works'")
+    if "works" in table:
+        return values(table, "works", where, _work)
+    delays_s = values(table, "delays", where, lambda d, at: parse_delay_s(text(d, at), at))
+    return tuple(work_of(delay_s) for delay_s in delays_s)
+
+
+def _work(value: Any, where: str) -> str:
+    path = text(value, where)
+    read_work(path, where)
+    return path
+
+
+def _axis_value(most: int, value: Any, where: str) -> int:
+    return whole(value, where, 1, most)
+
+
+def _ladder(table: Mapping[str, Any], grids: Sequence[Grid], where: str) -> Ladder:
+    known_keys(table, _LADDER_KEYS, where)
+    for key in sorted(_LADDER_KEYS):
+        if key not in table:
+            raise UserError(f"{where}: {key!r} is missing")
+    rungs = values(table, "rungs", where, text)
+    steps = table["steps"]
+    if not isinstance(steps, list) or len(steps) != len(rungs) - 1 or not steps:
+        raise UserError(
+            f"{where}: steps must be a list of what changes from rung to rung, "
+            f"one less than the {len(rungs)} rungs, not {steps!r}"
+        )
+    if not any(set(rungs) <= set(grid.targets) for grid in grids):
+        raise UserError(f"{where}: rungs: no grid measures all of {', '.join(rungs)}")
+    return Ladder(rungs, tuple(text(step, f"{where}: steps") for step in steps))
 
 
 def _pair(targets: Sequence[str], value: Any, where: str) -> Pair:
@@ -103,43 +168,15 @@ def _pair(targets: Sequence[str], value: Any, where: str) -> Pair:
 def _slice_options(table: Any, where: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise UserError(f"{where}: must be a table")
-    _known_keys(table, _SLICE_KEYS, where)
+    known_keys(table, _SLICE_KEYS, where)
     options: dict[str, Any] = {}
     if "window" in table:
-        window = _text(table["window"], f"{where} window")
+        window = text(table["window"], f"{where} window")
         options["window_s"] = parse_duration_s(window, f"{where} window")
     for key in ("completions_per_connection", "completions_one_at_a_time"):
         if key in table:
             options[key] = whole(table[key], f"{where} {key}", 1, 100_000)
     return options
-
-
-def _known_keys(table: Mapping[str, Any], known: set[str], where: str) -> None:
-    for key in table:
-        if key not in known:
-            raise UserError(f"{where}: unknown key {key!r}; known are {', '.join(sorted(known))}")
-
-
-def _values(
-    table: Mapping[str, Any], key: str, where: str, read: Callable[[Any, str], Value]
-) -> tuple[Value, ...]:
-    """The values of a list, each read by `read` from what stands there and where it stands."""
-    items = table[key]
-    if not isinstance(items, list) or not items:
-        raise UserError(f"{where}: {key} must be a list with something in it, not {items!r}")
-    values: dict[Value, Any] = {}
-    for item in items:
-        value = read(item, f"{where}: {key}")
-        if value in values:
-            raise UserError(f"{where}: {key} names {item!r} twice")
-        values[value] = item
-    return tuple(values)
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise UserError(f"{where}: must be text, not {value!r}")
-    return value
 
 
 def _checked_rounds(profile: Profile, where: str) -> Profile:

@@ -12,6 +12,9 @@ from bench.errors import UserError
 LONGEST_S = 86_400.0
 LONGEST_DELAY_S = 60.0
 MOST_CONNECTIONS = 50_000
+MOST_WORKERS = 10_000
+MOST_UNITS = 1_000_000
+MOST_CORES = 10_000
 DIGITS = 9
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m)", re.ASCII)
@@ -40,8 +43,13 @@ def whole(value: Any, where: str, low: int, high: int) -> int:
 
 def connection_count(text: str, where: str) -> int:
     """A number of connections as typed. Raises UserError."""
+    return count(text, where, MOST_CONNECTIONS)
+
+
+def count(text: str, where: str, most: int) -> int:
+    """A whole number from 1 as typed. Raises UserError."""
     is_number = text.isascii() and text.isdigit() and len(text) <= DIGITS
-    return whole(int(text) if is_number else text, where, 1, MOST_CONNECTIONS)
+    return whole(int(text) if is_number else text, where, 1, most)
 
 
 def parse_delay_s(text: str, where: str) -> float:

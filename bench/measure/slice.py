@@ -3,7 +3,7 @@
 The rules are those of docs/method.md: the window, the warm-up, what counts as owed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.measure.plan import Cell, Point
@@ -45,6 +45,7 @@ _TAKEN = (
     "client_cpu_utilisation",
     "server_cpu_us_per_request",
     "server_cpu_utilisation",
+    "upstream_cpu_us_per_call",
 )
 
 
@@ -56,17 +57,21 @@ def completions_wanted(profile: Profile, connections: int, *, one_at_a_time: boo
 
 
 def order_for(
-    cell: Cell,
+    point: Point,
     profile: Profile,
     *,
     host: str,
     port: int,
     one_at_a_time: bool,
-    body: str,
-    watched_pids: list[int],
+    body: str | None,
+    watched_pids: Sequence[int],
+    upstream_pids: Sequence[int] = (),
+    calls: int = 0,
 ) -> dict[str, Any]:
-    """What to ask of the generator for one slice of the cell."""
-    point = cell.point
+    """What to ask of the generator for one slice at the point, as the target is asked for it.
+
+    `calls`: how many calls to the upstream a request makes. `body`: see `Fleet.right_body`.
+    """
     wanted = completions_wanted(profile, point.connections, one_at_a_time=one_at_a_time)
     return {
         "url": f"http://{host}:{port}{point.work}",
@@ -79,7 +84,9 @@ def order_for(
         "serves_one_at_a_time": one_at_a_time,
         "request_timeout_s": profile.request_timeout_s,
         "body": body,
-        "watched_pids": watched_pids,
+        "watched_pids": list(watched_pids),
+        "upstream_pids": list(upstream_pids),
+        "calls_per_request": calls,
         **(_in_turn(point) if one_at_a_time else _at_once(point, profile)),
     }
 
@@ -126,7 +133,10 @@ def trial_of(
     steal_ratio: float | None,
     place: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The trials line of a measured slice; `place` says when it was: round, order, t_s."""
+    """The trials line of a measured slice.
+
+    `place` says when and where it was: round, order, t_s, shared_core.
+    """
     return {
         **place,
         **cell.keys(),

@@ -1,160 +1,186 @@
-"""The targets of a run as live processes: started, asked whether they answer, replaced.
+"""The targets of a run: how each is started, what it is asked, and its entry in run.json.
 
-Starts servers as processes and talks HTTP to them; imports nothing of theirs.
+Starts processes; imports nothing of the servers. Must not know slices or rounds.
 """
 
-import http.client
-import json
-import subprocess
+import os
+import platform
+import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
-from bench.measure.process import Process, Ready, TargetError
-from bench.measure.profile import Model
+from bench.measure.foreign import ForeignProcess, free_port
+from bench.measure.interpreters import Interpreter, environment
+from bench.measure.models import SERVERS, WORDS, Rates
+from bench.measure.plan import Point, Server
+from bench.measure.process import Process
+from bench.measure.profile import Model, model_of
+from bench.measure.stanza import Stanza
 
-PROBE_TIMEOUT_S = 5.0
-SERVERS = (sys.executable, "-P", "-m", "servers")
+_HOLES = re.compile(
+    r"\{(port|python|workers|threads|units|upstream|spin_rounds_per_us|hash_rounds_per_us)\}"
+)
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is measured: a model's name for the run, and the command that serves it."""
+    """One of our own models: its name in the run, and the command that serves it.
+
+    It says when it is ready, and answers as all of our models do.
+    """
 
     name: str
     model: Model
     command: tuple[str, ...]
+    env: Mapping[str, str] | None = None
+    python: Mapping[str, Any] | None = None
+    shown_python: str = "python"
+
+    @property
+    def answers_as_models_do(self) -> bool:
+        """Whether its reply to a path is held against that of our models."""
+        return True
+
+    @property
+    def checks_body(self) -> bool:
+        """Whether every reply must have the body of the first one."""
+        return True
+
+    def fills_in(self, name: str) -> bool:  # noqa: ARG002
+        """Whether its command has a place for `{name}`."""
+        return False
+
+    def launch(self, server: Server, cores: Collection[int], upstream: str | None) -> Process:
+        """Start it as the settings of `server` say; `upstream` is the address for its calls."""
+        words = [
+            *self.command,
+            *(("--workers", str(server.workers)) if server.workers is not None else ()),
+            *(("--units", str(server.units)) if server.units is not None else ()),
+            *(("--upstream", upstream) if upstream is not None else ()),
+        ]
+        return Process(str(server), words, cores=cores, env=self.env)
+
+    def launch_recording(self, cores: Collection[int], waits: Path) -> Process:
+        """Start it so that it writes how long its waits took into a file when it is stopped."""
+        words = (*self.command, "--record-waits", str(waits))
+        return Process(self.name, words, cores=cores, env=self.env)
+
+    def asked(self, point: Point) -> Point:
+        """The point as its requests have it: the path, and how long that is known to wait."""
+        return point
 
     def described(self) -> dict[str, Any]:
         """Its entry in run.json."""
         return {
             "name": self.name,
-            "model": self.model.name,
+            "model": model_of(self.name),
             "family": self.model.family,
             "serves_one_at_a_time": self.model.serves_one_at_a_time,
-            "command": ["python", *self.command[1:]],
+            "command": [self.shown_python, *self.command[1:]],
+            "kind": self.model.kind,
+            "workers": self.model.default_workers,
+            "workers_are": self.model.workers_are,
+            "threads": None,
+            "python": None if self.python is None else dict(self.python),
+            "path": None,
+            "title": None,
         }
 
 
-def known_models() -> dict[str, Model]:
-    """Every model that the servers' own table lists, by name. UserError if it cannot be asked."""
-    return {
-        entry["name"]: Model(
-            entry["name"],
-            entry["family"],
-            entry["serves_one_at_a_time"],
-            entry["available"],
-            entry["why_unavailable"],
+@dataclass(frozen=True, kw_only=True)
+class CommandTarget(Target):
+    """A stack, or a command of the user's: it is told a port, and polled until it answers."""
+
+    stanza: Stanza
+    rates: Rates
+
+    @property
+    def answers_as_models_do(self) -> bool:
+        """Only where it is asked for what our models are asked for."""
+        return self.stanza.path == "{work}" and self.checks_body
+
+    @property
+    def checks_body(self) -> bool:
+        """As its stanza says."""
+        return self.stanza.check == "body"
+
+    def fills_in(self, name: str) -> bool:
+        """Whether `{name}` stands in its command or environment."""
+        return self.stanza.fills_in(name)
+
+    def launch(self, server: Server, cores: Collection[int], upstream: str | None) -> Process:
+        """Start it on a free port, with the settings of `server` filled in."""
+        stanza, port = self.stanza, free_port()
+        filled = {
+            "port": str(port),
+            "python": sys.executable,
+            "workers": str(server.workers or stanza.workers or 1),
+            "threads": str(stanza.threads),
+            "units": str(server.units or 1),
+            "upstream": upstream or "",
+            "spin_rounds_per_us": f"{self.rates.spin_per_us:g}",
+            "hash_rounds_per_us": f"{self.rates.hash_per_us or 0:g}",
+        }
+
+        def fill(text: str) -> str:
+            return _HOLES.sub(lambda hole: filled[hole[1]], text)
+
+        return ForeignProcess(
+            str(server),
+            [fill(word) for word in stanza.words],
+            port=port,
+            ready_path=stanza.ready,
+            ready_timeout_s=stanza.ready_timeout_s,
+            cores=cores,
+            env={**os.environ, **{key: fill(value) for key, value in stanza.env.items()}},
+            cwd=stanza.cwd,
         )
-        for entry in _ask_servers("--list")
-    }
+
+    def asked(self, point: Point) -> Point:
+        """Its own path; one that is the same at all points is not held to any wait."""
+        path = self.stanza.path.replace("{work}", point.work)
+        path = path.replace("{delay_ms}", f"{point.delay_s * 1e3:g}")
+        return replace(point, work=path, delay_s=0.0 if self.stanza.is_fixed else point.delay_s)
+
+    def described(self) -> dict[str, Any]:
+        """Its entry in run.json: the command as it was written."""
+        return super().described() | {
+            "command": list(self.command),
+            "threads": self.stanza.threads,
+            "path": self.stanza.path,
+            "title": self.stanza.title,
+        }
 
 
-def calibrate_spin() -> float:
-    """Rounds of the spin loop per microsecond on this machine, as the servers measure it."""
-    return float(_ask_servers("--calibrate")["spin_rounds_per_us"])
+def driver_target(
+    name: str, model: Model, rates: Rates, interpreter: Interpreter | None, folder: Path | None
+) -> Target:
+    """A model under our interpreter, or under another that finds the servers in `folder`."""
+    flags = (*WORDS, model_of(name), *rates.flags())
+    if interpreter is None:
+        python = {
+            "version": platform.python_version(),
+            "implementation": platform.python_implementation(),
+            "gil": None,
+        }
+        return Target(name, model, (SERVERS[0], *flags), python=python)
+    return Target(
+        name,
+        model,
+        (interpreter.executable, *flags),
+        env=environment(folder),
+        python={
+            "version": interpreter.version,
+            "implementation": interpreter.implementation,
+            "gil": None,
+        },
+        shown_python=f"python{interpreter.label}",
+    )
 
 
-def command_of(
-    model: str, *, spin_rounds_per_us: float, units: int | None = None
-) -> tuple[str, ...]:
-    """The command that serves a model on a free port."""
-    words = (*SERVERS, model, "--spin-rounds-per-us", f"{spin_rounds_per_us:g}")
-    return words if units is None else (*words, "--units", str(units))
-
-
-def _ask_servers(question: str) -> Any:
-    done = subprocess.run([*SERVERS, question], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"python -m servers {question} failed: {done.stderr.strip()}")
-    return json.loads(done.stdout)
-
-
-@dataclass
-class Fleet:
-    """The targets of a run, each alive in one process at a time.
-
-    `body` is the reply to `/` that the first target gave; every other must give the same.
-    """
-
-    targets: Mapping[str, Target]
-    cores: Sequence[int]
-    body: str | None = None
-    _alive: dict[str, Process] = field(default_factory=dict)
-
-    def start_all(self) -> dict[str, str]:
-        """Start a fresh process of every target; why each that failed did not come up."""
-        self.kill_all()
-        for name in self.targets:
-            self._launch(name)
-        failures: dict[str, str] = {}
-        for name in self.targets:
-            try:
-                self._admit(name)
-            except TargetError as error:
-                failures[name] = str(error)
-        return failures
-
-    def address(self, name: str) -> Ready:
-        """Where a target listens, starting it afresh if it is not alive. Raises TargetError."""
-        process = self._alive.get(name)
-        if process is None or not process.alive:
-            self.drop(name)
-            self._launch(name)
-            self._admit(name)
-            process = self._alive[name]
-        assert process.ready is not None
-        return process.ready
-
-    def process(self, name: str) -> Process:
-        """The live process of a target. Raises KeyError where there is none."""
-        return self._alive[name]
-
-    def is_alive(self, name: str) -> bool:
-        """Whether a process of the target is up."""
-        return name in self._alive and self._alive[name].alive
-
-    def drop(self, name: str) -> None:
-        """Kill a target's process, if there is one; the next `address` starts a fresh one."""
-        process = self._alive.pop(name, None)
-        if process is not None:
-            process.kill()
-
-    def kill_all(self) -> None:
-        """Kill every process at once."""
-        for name in list(self._alive):
-            self.drop(name)
-
-    def _launch(self, name: str) -> None:
-        self._alive[name] = Process(name, self.targets[name].command, cores=self.cores)
-
-    def _admit(self, name: str) -> None:
-        """Wait until it is ready and answers `/` as the others do. Raises TargetError."""
-        process = self._alive[name]
-        try:
-            ready = process.wait_ready()
-            body = _reply_body(ready, process)
-            if self.body is None:
-                self.body = body
-            if body != self.body:
-                process.fail(f"answered {body[:80]!r} where the other targets answer {self.body!r}")
-        except TargetError:
-            self._alive.pop(name, None)
-            raise
-
-
-def _reply_body(ready: Ready, process: Process) -> str:
-    connection = http.client.HTTPConnection(ready.host, ready.port, timeout=PROBE_TIMEOUT_S)
-    try:
-        connection.request("GET", "/")
-        reply = connection.getresponse()
-        body = reply.read()
-    except (OSError, http.client.HTTPException) as error:
-        process.fail(f"does not answer a request for /: {error or type(error).__name__}")
-    finally:
-        connection.close()
-    if reply.status != http.client.OK:
-        process.fail(f"answered a request for / with {reply.status}")
-    return body.decode(errors="replace")
+def command_target(name: str, stanza: Stanza, model: Model, rates: Rates) -> CommandTarget:
+    """A stack or a user's own command. What has `{python}` in it runs under our interpreter."""
+    return CommandTarget(name, model, stanza.words, stanza=stanza, rates=rates)

@@ -14,10 +14,12 @@ import psutil
 
 from bench.measure import supervisor
 from bench.measure.cores import cores_here
+from bench.measure.models import Rates
 from bench.measure.plan import Cell
-from bench.measure.profile import Grid, Model, Pair, Profile
+from bench.measure.profile import Grid, Model, Pair, Profile, original_of, work_of
 from bench.measure.runner import run
-from bench.measure.targets import Target, command_of
+from bench.measure.stanza import Stanza
+from bench.measure.targets import CommandTarget, Target, command_target, driver_target
 from bench.store import Run, RunWriter, read_run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -61,6 +63,8 @@ LINE_KEYS = CELL_KEYS | {
     "client_cpu_utilisation",
     "server_cpu_us_per_request",
     "server_cpu_utilisation",
+    "upstream_cpu_us_per_call",
+    "shared_core",
     "server_rss_mib",
     "server_threads",
     "server_voluntary_switches",
@@ -94,8 +98,12 @@ def grid(
     delays_s: Sequence[float] = (0.0,),
     connections: Sequence[int] = (1,),
     pairs: Sequence[Pair] = (),
+    works: Sequence[str] = (),
+    **axes: Sequence[Any],
 ) -> Grid:
-    return Grid(connection, targets, tuple(delays_s), tuple(connections), tuple(pairs))
+    paths = tuple(works) or tuple(work_of(delay_s) for delay_s in delays_s)
+    more: dict[str, Any] = {key: tuple(values) for key, values in axes.items()}
+    return Grid(connection, targets, paths, tuple(connections), tuple(pairs), **more)
 
 
 def tiny(*grids: Grid, **options: Any) -> Profile:
@@ -131,13 +139,19 @@ pairs = [["uvloop", "threaded"]]
 
 def real_target(name: str) -> Target:
     """One of the project's own servers."""
-    base = name.partition("#")[0]
-    return Target(name, MODELS[base], command_of(base, spin_rounds_per_us=10))
+    return driver_target(name, MODELS[original_of(name)], Rates(10), None, None)
 
 
 def odd_target(name: str, *flags: str) -> Target:
     """A server that misbehaves as its flags say."""
     return Target(name, model(name), (*odd_server.COMMAND, *flags))
+
+
+def foreign_target(name: str, *flags: str, **options: Any) -> CommandTarget:
+    """The same as a command of the user's, with the options of its stanza."""
+    words = (*odd_server.COMMAND, "--port", "{port}", *flags)
+    stanza = Stanza(name, options.pop("words", words), Path.cwd(), **options)
+    return command_target(name, stanza, stanza.model(), Rates(10))
 
 
 @dataclass
@@ -149,6 +163,7 @@ class Recorder:
     cells: list[Cell] = field(default_factory=list)
     left_s: list[float] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    waits: list[tuple[str, str]] = field(default_factory=list)
 
     def round_begins(self, index: int) -> None:
         self.rounds.append(index)
@@ -157,6 +172,9 @@ class Recorder:
         self.cells.append(cell)
         self.left_s.append(left_s)
         self.after_slice(cell)
+
+    def waits_begin(self, target: str, load: str) -> None:
+        self.waits.append((target, load))
 
     def notice(self, text: str) -> None:
         self.notices.append(text)
@@ -171,7 +189,8 @@ def measure(
 ) -> Run:
     """Run it for real, to its end, and check that no process is left."""
     writer = new_run(folder)
-    state = run(profile, targets, cores_here(), writer, watcher or Recorder())
+    cores = {count: cores_here(count) for count in profile.server_cores}
+    state = run(profile, targets, cores, writer, watcher or Recorder())
     assert processes_below() == []
     read = read_run(folder)
     assert (state, read.info["state"], read.torn) == ("complete", "complete", False)

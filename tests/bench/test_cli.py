@@ -58,7 +58,7 @@ def complaint(capfd: pytest.CaptureFixture[str], *words: str | Path) -> str:
         (["run", "--connections", "0"], "crossover run: --connections: must be a whole number"),
         (["run", "--budget", "0s"], "crossover run: --budget: must be more than nothing"),
         (["run", "--seed", "-1"], "crossover run: --seed: must be a whole number from 0 to"),
-        (["run", "--server-cores", "0"], "crossover run: server cores: 0 asked for, "),
+        (["run", "--server-cores", "0"], "crossover run: --server-cores: must be a whole number"),
         (["run", "--server-cores", "9999"], "crossover run: server cores: 9999 asked for, "),
         (["run", "--profile", "nope"], "crossover run: no profile 'nope': the profiles are aa, "),
         (["gate"], "crossover gate: Missing option '--base'."),
@@ -204,7 +204,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
 
 def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake of ours must not look like one of the user's."""
-    monkeypatch.setattr("bench.measure.targets.known_models", lambda: 1 / 0)
+    monkeypatch.setattr("bench.cli.choice.known_models", lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["run"])
 
@@ -215,7 +215,7 @@ def test_ctrl_c_before_the_run_begins_is_no_traceback(
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.measure.targets.known_models", interrupted)
+    monkeypatch.setattr("bench.cli.choice.known_models", interrupted)
     assert main(["run"]) == 130
     assert capfd.readouterr().err in ("", "crossover: interrupted\n")
 
@@ -296,9 +296,13 @@ def test_a_run_leaves_its_files_and_says_what_to_do_next(tiny: Path, tmp_path: P
         {
             "connection": "keep-alive",
             "targets": ["threaded", "uvloop"],
+            "works": ["/"],
             "delays_s": [0.0],
             "connections": [1],
             "pairs": [["uvloop", "threaded"]],
+            "workers": [None],
+            "units": [None],
+            "server_cores": [1],
         }
     ]
     assert info["spin_rounds_per_us"] > 0

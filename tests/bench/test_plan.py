@@ -11,9 +11,10 @@ from harness import MODELS, ROOT, grid, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.plan import Cell, Point, burst_order, cells_by_point, round_order, work_of
-from bench.measure.profile import Grid, Profile, override
+from bench.measure.plan import Cell, Point, burst_order, cells_by_point, round_order
+from bench.measure.profile import Grid, Profile, work_of
 from bench.measure.profile_file import load_profile
+from bench.measure.selection import override
 
 QUICK = load_profile("quick")
 
@@ -123,7 +124,7 @@ def test_a_cell_names_itself_by_the_keys_of_a_trials_line() -> None:
         "delay_s": 0.005,
         "connection": "close",
         "connections": 16,
-        "workers": 1,
+        "workers": None,
         "units": None,
         "server_cores": 1,
     }

@@ -8,8 +8,9 @@ import pytest
 from harness import MODELS, grid, model, tiny
 
 from bench.errors import UserError
-from bench.measure.profile import model_of, override, without_unavailable
+from bench.measure.profile import model_of
 from bench.measure.profile_file import load_profile
+from bench.measure.selection import override, without_unavailable
 
 QUICK = load_profile("quick")
 
@@ -136,6 +137,7 @@ def test_the_config_is_plain_and_whole() -> None:
     assert config["grids"][0] == {
         "connection": "keep-alive",
         "targets": ["threaded", "asyncio", "uvloop", "trio"],
+        "works": ["/", "/delay=5ms", "/delay=50ms"],
         "delays_s": [0.0, 0.005, 0.05],
         "connections": [1, 16, 128, 1024],
         "pairs": [
@@ -144,6 +146,9 @@ def test_the_config_is_plain_and_whole() -> None:
             ["trio", "threaded"],
             ["uvloop", "asyncio"],
         ],
+        "workers": [None],
+        "units": [None],
+        "server_cores": [1],
     }
 
 

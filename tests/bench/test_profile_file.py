@@ -112,9 +112,9 @@ GRID = '[[grid]]\nconnection="close"\nmodels=["a","b"]\ndelays=["0ms"]\nconnecti
     [
         ("", "p.toml: needs at least one [[grid]]"),
         ("grid = []", "p.toml: needs at least one [[grid]]"),
-        ("[grid]", "p.toml: needs at least one [[grid]]"),
+        ("[grid]", "p.toml: grid must be a list of tables: write [[grid]]"),
         ("grid = [1]", "p.toml: grid 1: must be a [[grid]] table"),
-        (f"budgt = '5s'\n{GRID}", "p.toml: unknown key 'budgt'; known are budget, grid, "),
+        (f"budgt = '5s'\n{GRID}", "p.toml: unknown key 'budgt'; known are budget, deli"),
         (f"title = 3\n{GRID}", "p.toml: title: must be text, not 3"),
         (f"title = ''\n{GRID}", "p.toml: title: must be text, not ''"),
         (f"seed = -1\n{GRID}", "p.toml: seed: must be a whole number from 0 to 4294967296, not -1"),
@@ -156,6 +156,24 @@ GRID = '[[grid]]\nconnection="close"\nmodels=["a","b"]\ndelays=["0ms"]\nconnecti
         ),
         (GRID.replace("[1]", "[1, 2, 1]"), "p.toml: grid 1: connections names 1 twice"),
         (GRID.replace("[1]", "1"), "p.toml: grid 1: connections must be a list with something"),
+        (f"{GRID}works = ['/']", "p.toml: grid 1: give either 'delays' or 'works'"),
+        (GRID.replace('delays=["0ms"]', ""), "p.toml: grid 1: give either 'delays' or 'works'"),
+        (
+            GRID.replace('delays=["0ms"]', 'works = ["/sleep=5ms"]'),
+            "p.toml: grid 1: works: unknown step 'sleep' in /sleep=5ms; a path is made of delay",
+        ),
+        (f"{GRID}workers = 2", "p.toml: grid 1: workers must be a list with something in it"),
+        (f"{GRID}workers = [0]", "p.toml: grid 1: workers: must be a whole number from 1 to"),
+        (f"{GRID}units = ['1']", "p.toml: grid 1: units: must be a whole number from 1 to"),
+        (f"{GRID}server_cores = [1, 1]", "p.toml: grid 1: server_cores names 1 twice"),
+        (f"delivered_delay = 20\n{GRID}", "p.toml: delivered_delay: must be text, not 20"),
+        (f"delivered_delay = '0ms'\n{GRID}", "p.toml: delivered_delay: must be more than nothing"),
+        (f"ladder = 3\n{GRID}", "p.toml: ladder must be a list of tables: write [[ladder]]"),
+        (f"{GRID}[[ladder]]\nrungs=['a','b']", "p.toml: ladder 1: 'steps' is missing"),
+        (f"{GRID}[[ladder]]\nrungs=['a','c']\nsteps=['x']", "p.toml: ladder 1: rungs: no grid"),
+        (f"{GRID}[[ladder]]\nrungs=['a','b']\nsteps=[]", "p.toml: ladder 1: steps must be a list"),
+        (f"{GRID}[[ladder]]\nrungs=['a','b']\nsteps=[3]", "p.toml: ladder 1: steps: must be text"),
+        (f"{GRID}[[ladder]]\nrungs=['a','b']\nstep=[3]", "p.toml: ladder 1: unknown key 'step'"),
         (f"{GRID}pairs = 3", "p.toml: grid 1: pairs must be a list with something in it, not 3"),
         (f"{GRID}pairs = 0", "p.toml: grid 1: pairs must be a list with something in it, not 0"),
         (f"{GRID}pairs = ['ab']", "p.toml: grid 1: pairs: a pair is two different models, not"),
@@ -178,8 +196,37 @@ toml_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=6,
 )
-KEYS = ("title", "rounds_min", "rounds_max", "budget", "seed", "slice", "grid")
-GRID_KEYS = ("connection", "models", "delays", "connections", "pairs")
+KEYS = (
+    *("title", "rounds_min", "rounds_max", "budget", "seed", "slice", "grid", "ladder"),
+    "delivered_delay",
+)
+GRID_KEYS = (
+    *("connection", "models", "delays", "works", "connections", "pairs"),
+    *("workers", "units", "server_cores"),
+)
+
+
+def test_a_grid_has_axes_besides_delay_and_connections() -> None:
+    axes = "workers = [1, 4]\nunits = [1, 8]\nserver_cores = [1, 2]\n"
+    (grid,) = parse(GRID + axes).grids
+    assert (grid.workers, grid.units, grid.server_cores) == ((1, 4), (1, 8), (1, 2))
+    (grid,) = parse(GRID).grids
+    assert (grid.workers, grid.units, grid.server_cores) == ((None,), (None,), (1,))
+
+
+def test_works_are_paths_and_their_waits_are_added_up() -> None:
+    works = 'works = ["/", "/delay=5ms/spin=1ms/hold=20ms"]'
+    (grid,) = parse(GRID.replace('delays=["0ms"]', works)).grids
+    assert grid.works == ("/", "/delay=5ms/spin=1ms/hold=20ms")
+    assert grid.delays_s == (0.0, 0.025)
+
+
+def test_ladders_and_the_delivered_delay_are_of_the_whole_profile() -> None:
+    ladder = '[[ladder]]\nrungs = ["a", "b"]\nsteps = ["HTTP code"]\n'
+    profile = parse(f"delivered_delay = '20ms'\n{GRID}{ladder}")
+    assert profile.delivered_delay_s == 0.02
+    assert profile.config()["ladders"] == ({"rungs": ("a", "b"), "steps": ("HTTP code",)},)
+    assert parse(GRID).config()["delivered_delay_s"] is None
 
 
 @given(st.sampled_from([*KEYS, *GRID_KEYS]), toml_values)

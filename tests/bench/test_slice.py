@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from harness import CELL_KEYS, LINE_KEYS, grid, tiny
 
-from bench.measure.plan import Cell, Point, work_of
+from bench.measure.plan import Cell, Point
+from bench.measure.profile import work_of
 from bench.measure.slice import bursts_of, drain_s, failed_trial, order_for, trial_of
 from bench.measure.usage import Usage
 
-PLACE = {"round": 2, "order": 13, "t_s": 12.3}
+PLACE = {"round": 2, "order": 13, "t_s": 12.3, "shared_core": False}
 TIMES = {"mean": 1.0, "p50": 1.0, "p90": 1.1, "p95": 1.2, "p99": 1.5, "p999": 2.0, "max": 2.1}
 ANSWER = {
     "requests": 1290,
@@ -35,6 +36,7 @@ ANSWER = {
     "client_cpu_utilisation": 0.43,
     "server_cpu_us_per_request": 48.1,
     "server_cpu_utilisation": 0.99,
+    "upstream_cpu_us_per_call": None,
     "censored": 64,
     "owed": 0,
     "valid": True,
@@ -57,7 +59,7 @@ def cell(delay_s: float = 0.005, connection: str = "keep-alive", connections: in
 def order(cell: Cell, *, one: bool = False, **options: Any) -> dict[str, Any]:
     profile = tiny(**{"completions_per_connection": 10, "completions_one_at_a_time": 20} | options)
     return order_for(
-        cell,
+        cell.point,
         profile,
         host="127.0.0.1",
         port=4711,

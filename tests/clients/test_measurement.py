@@ -37,6 +37,7 @@ def raw() -> Raw:
         in_flight_area_ns=4 * 1000 * MS,
         client_cpu_ns=39_200_000,
         server_cpu_ns=78_400_000,
+        upstream_cpu_ns=19_600_000,
         requests_sent=404,
         served_total=404,
         errors=dict.fromkeys(ERROR_KINDS, 0),

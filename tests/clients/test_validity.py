@@ -14,6 +14,7 @@ SOUND = Figures(
     completions_wanted=640,
     errors=dict.fromkeys(ERROR_KINDS, 0),
     client_cpu_utilisation=0.4,
+    upstream_cpu_utilisation=None,
     bound_ratio=0.99,
     little_ratio=1.0,
     connections=64,
