@@ -80,7 +80,7 @@ def cells_frame(trials: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
 
 def with_limits(cells: pd.DataFrame, targets: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """The cells and the number that limits each: `limit_at_once`, `limit_rps`, `limit_what`.
+    """The cells and the number that limits each: `limit_connections`, `limit_rps`, `limit_what`.
 
     `targets` are those of run.json. Cells that no known number limits have NaN and None.
     """
@@ -88,7 +88,7 @@ def with_limits(cells: pd.DataFrame, targets: Iterable[Mapping[str, Any]]) -> pd
     points = cells[list(CELL_KEYS)].astype(object).where(cells[list(CELL_KEYS)].notna(), None)
     limits = [limit(known.get(row["target"], {}), row) for row in points.to_dict("records")]
     return cells.assign(
-        limit_at_once=[found.at_once if found else math.nan for found in limits],
+        limit_connections=[found.connections if found else math.nan for found in limits],
         limit_rps=[found.rate_rps if found else math.nan for found in limits],
         limit_what=[found.what if found else None for found in limits],
     )

@@ -13,9 +13,9 @@ from typing import Any
 
 from bench.analyse.finding import Finding, find
 from bench.analyse.rounds import Joint, Round, Trial, joint_rounds
-from bench.analyse.verdicts import cells_of, confidence, margin
+from bench.analyse.verdicts import cells_of, confidence, in_reading_order, margin
 from bench.errors import UserError
-from bench.store import POINT_KEYS, Run, reading_order
+from bench.store import POINT_KEYS, Run
 
 METRIC = "throughput"
 _SAYS = {"A": "faster", "B": "slower"}
@@ -107,7 +107,7 @@ def decompose(
         )
     reached = [{key for target, key in cells if target == rung} for rung in rungs]
     points = [dict(zip(POINT_KEYS, key, strict=True)) for key in set.intersection(*reached)]
-    for point in sorted(points, key=lambda p: (p["connection"] == "close", *reading_order(p))):
+    for point in sorted(points, key=lambda p: (p["connection"] == "close", *in_reading_order(p))):
         key = tuple(point.values())
         joints = list(joint_rounds([cells[rung, key] for rung in rungs], METRIC, rungs))
         yield _at_point(rungs, names, point, joints, (sure, near))

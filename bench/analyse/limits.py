@@ -19,16 +19,25 @@ Point = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Limit:
-    """`at_once` places, `what` they are, and the least time for which a request keeps one."""
+    """`at_once` places, `what` they are, the least time for which a request keeps one.
+
+    `whole_s` is the time that the whole request asks for.
+    """
 
     at_once: int
     time_s: float
     what: str
+    whole_s: float
 
     @property
     def rate_rps(self) -> float:
         """The throughput that cannot be exceeded."""
         return self.at_once / self.time_s
+
+    @property
+    def connections(self) -> float:
+        """With more connections than these the limit holds them up, however fast the server."""
+        return self.rate_rps * self.whole_s
 
 
 def limit(target: Target, point: Point) -> Limit | None:
@@ -54,20 +63,21 @@ def own_workers(target: Target, point: Point) -> int | None:
 
 def _places(target: Target, point: Point) -> Iterator[Limit]:
     """Threads, or processes that serve one request at a time."""
-    time_s = point["delay_s"] + _cpu_s(point)
+    time_s = _whole_s(point)
     workers, threads = own_workers(target, point), target.get("threads")
     if not time_s:
         return
     if target.get("serves_one_at_a_time"):
         each = f"{count_of(workers or 1, 'process')}, one request at a time each"
-        yield Limit(workers or 1, time_s, each if (workers or 1) > 1 else "one request at a time")
+        words = each if (workers or 1) > 1 else "one request at a time"
+        yield Limit(workers or 1, time_s, words, time_s)
     elif target.get("workers_are") == "threads":
         if workers:
-            yield Limit(workers, time_s, count_of(workers, "thread"))
+            yield Limit(workers, time_s, count_of(workers, "thread"), time_s)
     elif threads:
         words = count_of(threads, "thread")
         words = f"{workers} processes x {words}" if workers and workers > 1 else words
-        yield Limit((workers or 1) * threads, time_s, words)
+        yield Limit((workers or 1) * threads, time_s, words, time_s)
 
 
 def _stopped_loop(target: Target, point: Point) -> Iterator[Limit]:
@@ -76,26 +86,32 @@ def _stopped_loop(target: Target, point: Point) -> Iterator[Limit]:
     has_threads = target.get("workers_are") == "threads" or target.get("threads")
     if target.get("family") == "async" and block_s and not has_threads:
         loops = own_workers(target, point) or 1
-        yield Limit(loops, block_s + _cpu_s(point), f"{count_of(loops, 'loop')} that block stops")
+        words = f"{count_of(loops, 'loop')} that a blocking call stops"
+        yield Limit(loops, block_s + _cpu_s(point), words, _whole_s(point))
 
 
 def _units(point: Point) -> Iterator[Limit]:
     hold_s = asked_s(point["work"]).get("hold", 0.0)
     if hold_s:
         units = int(point.get("units") or 1)
-        yield Limit(units, hold_s, count_of(units, "unit"))
+        yield Limit(units, hold_s, count_of(units, "unit"), _whole_s(point))
 
 
 def _cores(target: Target, point: Point) -> Iterator[Limit]:
     """CPU time is had on cores; while an interpreter lock is kept, on one per process."""
     cores = int(point.get("server_cores") or 1)
     if cpu_s := _cpu_s(point):
-        yield Limit(cores, cpu_s, count_of(cores, "server core"))
+        yield Limit(cores, cpu_s, count_of(cores, "server core"), _whole_s(point))
     spin_s = asked_s(point["work"]).get("spin", 0.0)
     processes = 1 if target.get("workers_are") == "threads" else own_workers(target, point) or 1
     has_lock = (target.get("python") or {}).get("gil") is not False
     if spin_s and has_lock and processes < cores:
-        yield Limit(processes, spin_s, f"{count_of(processes, 'interpreter lock')}")
+        words = count_of(processes, "interpreter lock")
+        yield Limit(processes, spin_s, words, _whole_s(point))
+
+
+def _whole_s(point: Point) -> float:
+    return float(point["delay_s"]) + _cpu_s(point)
 
 
 def _cpu_s(point: Point) -> float:

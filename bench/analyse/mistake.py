@@ -13,9 +13,9 @@ from typing import Any
 
 from bench.analyse.finding import Finding, find
 from bench.analyse.rounds import Joint, Round, joint_rounds
-from bench.analyse.verdicts import cells_of, confidence, margin
+from bench.analyse.verdicts import cells_of, confidence, in_reading_order, margin
 from bench.analyse.works import is_plain
-from bench.store import POINT_KEYS, Run, reading_order
+from bench.store import POINT_KEYS, Run
 
 METRIC = "throughput"
 BLOCK, DELAY = "/block=", "/delay="
@@ -72,4 +72,4 @@ def _mean(logs: Sequence[float]) -> float | None:
 
 
 def _in_order(point: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (point["connection"] == "close", *reading_order(point))
+    return (point["connection"] == "close", *in_reading_order(point))

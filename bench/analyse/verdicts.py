@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.analyse.finding import Finding, find
 from bench.analyse.rounds import Trial, paired_rounds
+from bench.analyse.works import is_plain
 from bench.store import POINT_KEYS, SCHEMA, Run, reading_order
 
 METRICS = ("throughput", "p99")
@@ -148,7 +149,12 @@ def _points(cells: Mapping[tuple[str, Any], list[Trial]], a: str, b: str) -> lis
     """The points at which either target has a slice, by delay and connections."""
     keys = {key for target, key in cells if target in (a, b)}
     points = [dict(zip(POINT_KEYS, key, strict=True)) for key in keys]
-    return sorted(points, key=reading_order)
+    return sorted(points, key=in_reading_order)
+
+
+def in_reading_order(point: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A sort key for points: by wait, and there plain delays before other works."""
+    return point["delay_s"], not is_plain(point["work"]), *reading_order(point)
 
 
 def _comparison(

@@ -38,6 +38,6 @@ def is_plain(work: str) -> bool:
     return work == "/" or (work.startswith("/delay=") and work.count("/") == 1)
 
 
-def in_order(work: str, delay_s: float) -> tuple[float, float, str]:
-    """A sort key for works: by their wait, then by all the time that they ask for."""
-    return delay_s, sum(asked_s(work).values()), work
+def in_order(work: str, delay_s: float) -> tuple[float, float, bool, str]:
+    """A sort key for works: by wait, by all the time asked for, plain delays before others."""
+    return delay_s, sum(asked_s(work).values()), not is_plain(work), work

@@ -136,7 +136,8 @@ def _facets(cells: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         facet = dict(zip(_FACETS, key, strict=True))
         words = settings_text(facet, varying)
         kind = [facet["kind"]] if facet["kind"] != "delay" else []
-        where = ", ".join([f"connection: {facet['connection']}", *kind, *words])
+        work = [f"work: {name}" for name in kind]
+        where = ", ".join([f"connection: {facet['connection']}", *work, *words])
         yield where, "-".join([facet["connection"], *kind, *words]), chosen
 
 

@@ -29,8 +29,8 @@ from bench.present.panels import (
     work_name,
     works,
 )
-from bench.present.style import INK, MUTED, Style, from_zero, log_y, name_ticks, title
-from bench.present.units import count_text, delay_text
+from bench.present.style import INK, MUTED, PAPER, Style, from_zero, log_y, name_ticks, title
+from bench.present.units import delay_text
 
 Styles = Mapping[str, Style]
 
@@ -40,7 +40,7 @@ _PERCENTILES = (50, 75, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.99)
 def throughput(cells: pd.DataFrame, styles: Styles, where: str) -> Figure:
     """Throughput against connections, a panel per work, with N / d and all known limits."""
     paths = works(cells)
-    figure, grid = panels(1, len(paths), 3.3)
+    figure, grid = panels(1, len(paths), 3.3, cells)
     limited: list[Line2D] = []
     for axes, work in zip(grid[0], paths, strict=True):
         mine = cells[cells["work"] == work]
@@ -62,7 +62,7 @@ def throughput(cells: pd.DataFrame, styles: Styles, where: str) -> Figure:
 def latency_by_connections(cells: pd.DataFrame, styles: Styles, where: str) -> Figure:
     """p50 and p99 against connections, a column of panels per work."""
     paths = works(cells)
-    figure, grid = panels(2, len(paths), 2.6)
+    figure, grid = panels(2, len(paths), 2.6, cells)
     for column, work in enumerate(paths):
         mine = cells[cells["work"] == work]
         for line, name in enumerate(("p50", "p99")):
@@ -80,7 +80,7 @@ def latency_by_delay(cells: pd.DataFrame, styles: Styles, where: str) -> Figure:
     """p50 and p99 against the delay, a column of panels per number of connections."""
     columns = spread(sorted(cells["connections"].unique()), MOST_COLUMNS)
     delays = sorted(cells["delay_s"].unique())
-    figure, grid = panels(2, len(columns), 2.6)
+    figure, grid = panels(2, len(columns), 2.6, cells)
     for column, connections in enumerate(columns):
         mine = cells[cells["connections"] == connections].copy()
         mine["place"] = [delays.index(delay) for delay in mine["delay_s"]]
@@ -107,7 +107,7 @@ def percentiles(trials: pd.DataFrame, styles: Styles, where: str) -> Figure:
     paths = spread(works(trials), MOST_COLUMNS)
     counts = sorted(trials["connections"].unique())
     columns = spread(counts[1:] or counts, 2)
-    figure, grid = panels(len(paths), len(columns), 2.4)
+    figure, grid = panels(len(paths), len(columns), 2.4, trials)
     for row, work in enumerate(paths):
         for column, connections in enumerate(columns):
             mine = trials[(trials["work"] == work) & (trials["connections"] == connections)]
@@ -128,7 +128,7 @@ def resources(cells: pd.DataFrame, styles: Styles, where: str) -> Figure:
         ("server_cpu_us_per_request", "server CPU per request, us"),
         ("server_rss_mib", "server memory, MiB"),
     )
-    figure, grid = panels(2, len(paths), 2.6)
+    figure, grid = panels(2, len(paths), 2.6, cells)
     for column, work in enumerate(paths):
         mine = cells[cells["work"] == work]
         for row, (value, label) in enumerate(rows):
@@ -173,17 +173,17 @@ def _bound(axes: Axes, cells: pd.DataFrame) -> None:
 
 
 def _limits(axes: Axes, cells: pd.DataFrame) -> list[Line2D]:
-    """The throughput of K places for time T each, K / T, from K connections on; their key."""
+    """The throughput that a number allows, from where it holds connections up; their key."""
     if "limit_rps" not in cells:
         return []
     most = cells["connections"].max()
-    over = cells[cells["limit_at_once"] < most]
-    for (places, rate_rps), _ in over.groupby(["limit_at_once", "limit_rps"]):
-        axes.plot([places, most], [rate_rps, rate_rps], **_LIMIT, zorder=1)
-        label = f"{count_text(places)} at once"
+    over = cells[cells["limit_connections"] < most]
+    for (first, rate_rps), mine in over.groupby(["limit_connections", "limit_rps"]):
+        axes.plot([max(first, 1), most], [rate_rps, rate_rps], **_LIMIT, zorder=1)
         axes.annotate(
-            label, (most, rate_rps), (0, 2), textcoords="offset points", ha="right",
-            va="bottom", fontsize=7.5, color=MUTED, zorder=5,
+            "; ".join(mine["limit_what"].unique()), (most, rate_rps), (0, 5), ha="right",
+            va="bottom", textcoords="offset points", fontsize=7.5, color=INK, zorder=5,
+            bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 0.6},
         )  # fmt: skip
     return [Line2D([], [], **_LIMIT, label="limit: places / time")] if len(over) else []
 

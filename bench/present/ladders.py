@@ -7,7 +7,7 @@ says so and draws no step.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from bench.analyse.ladder import Decomposition, Step
+from bench.analyse.works import kind_of
 from bench.present.charts import Drawing
 from bench.present.panels import MOST_COLUMNS, connections_name, spread
 from bench.present.settings import settings_text, varied
@@ -42,21 +43,26 @@ TABLE = (
     ("share", True),
     ("says", False),
 )
-_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.5, 2, 3, 5, 10, 20, 50)
+# From the closest to the widest; all have 1.
+_TICKS = (
+    (0.9, 0.95, 1, 1.05, 1.1),
+    (0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5),
+    (0.3, 0.5, 0.7, 1, 1.5, 2, 3),
+    (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20),
+    (0.001, 0.01, 0.1, 1, 10, 100, 1000),
+)
 _MOST_TICKS = 5
 
 
 def drawings(ladders: Sequence[Decomposition]) -> Iterator[Drawing]:
-    """A figure for each ladder and connection mode that has a valid point."""
-    groups: dict[tuple[Any, ...], list[Decomposition]] = {}
-    for found in ladders:
-        if found.is_valid:
-            groups.setdefault((found.rungs, found.point["connection"]), []).append(found)
-    for (rungs, connection), group in groups.items():
+    """A figure for each ladder, connection mode and kind of work that has a valid point."""
+    groups = _groups(found for found in ladders if found.is_valid)
+    for (rungs, connection, kind), group in groups.items():
+        between = f" over {list_text(rungs[1:-1])}" if rungs[1:-1] else ""
         yield Drawing(
-            f"ladder-{rungs[0]}-{rungs[-1]}-{connection}",
-            f"Throughput of {rungs[-1]} / {rungs[0]}, connection {connection}, split into the steps"
-            f" over {list_text(rungs[1:-1])}; the table has the same numbers.",
+            f"ladder-{rungs[0]}-{rungs[-1]}-{connection}-{kind}",
+            f"Throughput of {rungs[-1]} / {rungs[0]} (connection: {connection}, work: {kind}),"
+            f" split into the steps{between}; the table has the same numbers.",
             lambda group=group: waterfall(group),  # type: ignore[misc]
         )
 
@@ -91,6 +97,7 @@ def waterfall(ladders: Sequence[Decomposition]) -> Figure:
     first.set_ylim(len(steps) - 0.4, -0.6)
     for axes in grid[-1]:
         axes.set_xlabel("throughput, times the first rung", color=INK)
+    first.set_xlim(*_reach(ladders))
     _log_x(first)
     connection = ladders[0].point["connection"]
     title(
@@ -124,31 +131,41 @@ def rows(ladders: Sequence[Decomposition]) -> list[list[str]]:
 
 def words(ladders: Sequence[Decomposition]) -> Section:
     """For each ladder and mode the point with the largest difference, and what is not decided."""
-    groups: dict[tuple[Any, ...], list[Decomposition]] = {}
-    for found in ladders:
-        groups.setdefault((found.rungs, found.point["connection"]), []).append(found)
+    groups = _groups(ladders)
     sentences = [sentence for group in groups.values() for sentence in _sentences(group)]
     return Section("Where the difference comes from", sentences)
 
 
+def _groups(ladders: Iterable[Decomposition]) -> dict[tuple[Any, ...], list[Decomposition]]:
+    """The points of a ladder by its rungs, connection mode and kind of work."""
+    groups: dict[tuple[Any, ...], list[Decomposition]] = {}
+    for found in ladders:
+        point = found.point
+        key = found.rungs, point["connection"], kind_of(point["work"])
+        groups.setdefault(key, []).append(found)
+    return groups
+
+
 def _sentences(ladders: Sequence[Decomposition]) -> Iterator[str]:
     first = ladders[0]
-    name = f"{first.rungs[0]} to {first.rungs[-1]}, connection: {first.point['connection']}"
+    kind = kind_of(first.point["work"])
+    about = f"connection: {first.point['connection']}, work: {kind}"
+    name = f"{first.rungs[0]} to {first.rungs[-1]} ({about})"
     decided = [found for found in ladders if found.total.finding.verdict in ("A", "B")]
     varying = varied(found.point for found in ladders)
     if decided:
         most = max(decided, key=lambda found: abs(math.log(found.total.finding.ratio or 1)))
         split = [f"{step.name} {_factor(step)}{_share(step)}" for step in most.parts or most.steps]
         yield (
-            f"{name}, most at {_work(most, varying)} and"
-            f" {connections_name(most.point['connections'])}: throughput changes by"
-            f" {_factor(most.total)}, of which {list_text(split)}."
+            f"{name}: the difference is largest at {_work(most, varying)} and"
+            f" {connections_name(most.point['connections'])}, throughput {_factor(most.total)}."
+            f" Of that: {list_text(split)}."
         )
     rest = [found for found in ladders if found not in decided]
     if rest:
         kinds = [found.total.finding.verdict for found in rest]
-        counted = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
-        yield f"{name}: the total is {list_text(counted)} of {len(ladders)} points."
+        counted = [f"{kind} at {kinds.count(kind)}" for kind in dict.fromkeys(kinds)]
+        yield f"{name}: of {len(ladders)} points the whole difference is {list_text(counted)}."
 
 
 def _factor(step: Step) -> str:
@@ -220,11 +237,23 @@ def _bar(axes: Axes, place: int, start: float, step: Step) -> None:
     )  # fmt: skip
 
 
+def _reach(ladders: Sequence[Decomposition]) -> tuple[float, float]:
+    """The least and the most that any bar comes to, with some room: never closer than a tenth."""
+    ends = [1 / 1.1, 1.1]
+    for found in ladders:
+        place = 1.0
+        for step in found.steps:
+            place *= step.finding.ratio or 1
+            ends.append(place)
+    return min(ends) ** 1.1, max(ends) ** 1.1
+
+
 def _log_x(axes: Axes) -> None:
     """A log axis with a few round numbers, however short it is."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    ticks = [tick for tick in _TICKS if low <= tick <= high]
-    axes.xaxis.set_major_locator(FixedLocator(spread(ticks, _MOST_TICKS)))
+    seen = ([tick for tick in ticks if low <= tick <= high] for ticks in _TICKS)
+    shown = next((ticks for ticks in seen if len(ticks) <= _MOST_TICKS), [1])
+    axes.xaxis.set_major_locator(FixedLocator(shown))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: tick_text(x)))

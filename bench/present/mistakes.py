@@ -124,10 +124,9 @@ def _outcomes(losses: Sequence[Loss]) -> Iterator[str]:
     )
     if lost:
         ends = lost if len(lost) < 3 else [lost[0], lost[-1]]
-        factors = [f"{loss.target} {_factor(loss)}" for loss in ends]
-        rest = f" (the others in between: {list_text([x.target for x in lost[1:-1]])})"
-        told = list_text(factors) if len(lost) < 3 else f"{' to '.join(factors)}{rest}"
-        yield f"block / delay is {told}"
+        factors = list_text([f"{_factor(loss)} ({loss.target})" for loss in ends])
+        rest = list_text([loss.target for loss in lost[1:-1]])
+        yield f"block / delay is {factors}" + (f", in between for {rest}" if len(lost) > 2 else "")
     for verdict, word in (
         ("equal", "no loss, equal"),
         ("A", "more throughput with block"),

@@ -28,8 +28,12 @@ def spread(values: Sequence[Any], most: int) -> list[Any]:
     return [values[round(i * (len(values) - 1) / (most - 1))] for i in range(most)]
 
 
-def panels(rows: int, columns: int, height: float) -> tuple[Figure, Any]:
-    """A grid of panels that share their y axis by row, with room for a title and a legend."""
+def panels(rows: int, columns: int, height: float, frame: pd.DataFrame) -> tuple[Figure, Any]:
+    """A grid of panels that share their y axis by row, with room for a title and a legend.
+
+    Taller than `height` inches where the frame has many targets.
+    """
+    height *= 1 if frame["target"].nunique() <= _MOST_BELOW else 1.4
     figure = new_figure(max(1 + 3.1 * columns, 6.5), 1.1 + height * rows)
     grid = figure.subplots(rows, columns, squeeze=False, sharey="row")
     for axes in grid.flat:

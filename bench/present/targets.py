@@ -75,24 +75,31 @@ def _limits(run: Run) -> Iterator[str]:
     found: dict[tuple[str, str], dict[tuple[str, float], Limit]] = {}
     for name, point in _points(run):
         known = limit(targets.get(name, {}), point)
-        if known and known.at_once < point["connections"]:
+        if known and known.connections < point["connections"]:
             work = point["work"], point["delay_s"]
             found.setdefault((name, known.what), {}).setdefault(work, known)
+    cells = [(name, point["work"]) for name, point in _points(run)]
     together: dict[tuple[Any, ...], list[str]] = {}
     for (name, what), by_work in found.items():
         together.setdefault((what, tuple(by_work.items())), []).append(name)
     for (what, by_work), names in together.items():
-        yield _sentence(list(dict.fromkeys(names)), what, dict(by_work))
+        works = {work for (work, _), _ in by_work}
+        everybody = {name for name, work in cells if work in works} <= set(names)
+        who = "Every target" if everybody and len(names) > 1 else list_text(names)
+        yield _sentence(who, what, dict(by_work))
 
 
-def _sentence(names: list[str], what: str, by_work: Mapping[tuple[str, float], Limit]) -> str:
+def _sentence(who: str, what: str, by_work: Mapping[tuple[str, float], Limit]) -> str:
     works = spread(sorted(by_work, key=lambda work: in_order(*work)), _MOST_RATES)
-    rates = [f"{number_text(by_work[work].rate_rps)} with {work_text(*work)}" for work in works]
-    at_once = by_work[works[0]].at_once
+    limits = [by_work[work] for work in works]
+    rates = [
+        f"{number_text(found.rate_rps)} a second at {work_text(*work)}"
+        for found, work in zip(limits, works, strict=True)
+    ]
+    first = min(found.connections for found in limits)
     return (
-        f"{list_text(names)}: {what}. With more than {count_text(at_once)}"
-        f" connection{'' if at_once == 1 else 's'} that is the limit, at most"
-        f" {list_text(rates)} a second."
+        f"{who}: {what}. With more than {count_text(first)}"
+        f" connection{'' if round(first) == 1 else 's'} that is the limit: {list_text(rates)}."
     )
 
 

@@ -61,7 +61,7 @@ def figure(waits: Sequence[Wait], styles: Styles, asked: str) -> Figure:
         dress(axes)
         counts = sorted({wait["connections"] for wait in mine})
         axes.set_title(f"{load}: {list_text([connections_name(n) for n in counts])}", loc="left")
-        axes.set_xlabel("oversleep, us", color=INK)
+        axes.set_xlabel("oversleep (delivered - asked)", color=INK)
         for wait in mine:
             _row(axes, targets.index(wait["target"]), wait["oversleep_us"], styles[wait["target"]])
     _axis(grid, [wait["oversleep_us"] for wait in waits])
@@ -158,10 +158,15 @@ def _axis(grid: Sequence[Axes], oversleeps: Sequence[Mapping[str, float]]) -> No
     low, high = first.get_xlim()
     first.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
     first.xaxis.set_minor_locator(NullLocator())
-    first.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    first.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _time_text(x)))
     for axes in grid:
         axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
         axes.axvspan(low, 0, color=_EARLY, alpha=0.08, zorder=0)
+
+
+def _time_text(time_us: float) -> str:
+    """-10 us, 0, 1 ms."""
+    return f"{'-' if time_us < 0 else ''}{delay_text(abs(time_us) / 1e6)}" if time_us else "0"
 
 
 def _keys() -> Iterator[Line2D]:

@@ -1,7 +1,8 @@
 """Writes run folders with a known truth, so that every conclusion has a right answer.
 
 Truth: a target needs s seconds of CPU per request (threads need more of it the more connections
-there are), so throughput is min(N / (d + s), 1 / s). Rounds and slices add log-normal noise.
+there are), so throughput is min(N / (d + s), 1 / s), and K / (d + s) where it serves K at once.
+Rounds and slices add log-normal noise.
 """
 
 from __future__ import annotations
@@ -17,20 +18,27 @@ from hdrh.histogram import HdrHistogram
 
 Trial = dict[str, Any]
 
-FAMILIES = {
-    "blocking": "sync",
-    "threaded": "sync",
-    "asyncio": "async",
-    "uvloop": "async",
-    "trio": "async",
+# family, CPU seconds per request, own workers, what they are, threads of each process
+_MODELS: dict[str, tuple[str, float, int | None, str, int | None]] = {
+    "blocking": ("sync", 45e-6, 1, "processes", None),
+    "prefork": ("sync", 50e-6, 8, "processes", None),
+    "threaded": ("sync", 60e-6, 1, "processes", None),
+    "thread-pool": ("sync", 65e-6, 64, "threads", None),
+    "selectors": ("async", 62e-6, 1, "processes", None),
+    "asyncio": ("async", 90e-6, 1, "processes", None),
+    "uvloop": ("async", 55e-6, 1, "processes", None),
+    "asyncio-protocol": ("async", 70e-6, 1, "processes", None),
+    "uvloop-protocol": ("async", 40e-6, 1, "processes", None),
+    "asyncio-threads": ("async", 150e-6, 64, "threads", None),
+    "trio": ("async", 160e-6, 1, "processes", None),
+    "twisted": ("async", 140e-6, 1, "processes", None),
+    "gevent": ("async", 80e-6, 1, "processes", None),
+    "gunicorn-gthread": ("sync", 240e-6, 1, "processes", 64),
+    "uvicorn-uvloop": ("async", 130e-6, 1, "processes", None),
 }
-CPU_S = {
-    "blocking": 45e-6,
-    "threaded": 60e-6,
-    "asyncio": 90e-6,
-    "uvloop": 55e-6,
-    "trio": 160e-6,
-}
+MODELS = tuple(_MODELS)[:13]
+FAMILIES = {model: family for model, (family, *_) in _MODELS.items()}
+CPU_S = {model: cost for model, (_, cost, *_) in _MODELS.items()}
 ERRORS = {"connect": 0, "timeout": 0, "reset": 0, "protocol": 0, "status": 0, "body": 0}
 KEEP_ALIVE = {
     "connection": "keep-alive",
@@ -46,20 +54,54 @@ CLOSE = {
     "connections": [1, 16, 128, 1024],
     "pairs": [["threaded", "blocking"], ["uvloop", "blocking"]],
 }
+LADDER = {
+    "rungs": [
+        "gunicorn-gthread",
+        "thread-pool",
+        "asyncio-protocol",
+        "uvloop-protocol",
+        "uvicorn-uvloop",
+    ],
+    "steps": [
+        "HTTP and framework code",
+        "concurrency model",
+        "event loop",
+        "HTTP and framework code",
+    ],
+}
+
+
+def model_of(target: str) -> str:
+    """The model of `uvloop#2` and `uvloop@3.13t`."""
+    return target.split("#")[0].split("@")[0]
 
 
 def cpu_s(target: str, connections: int) -> float:
     """The true CPU time of one request; a thread per connection costs more the more there are."""
-    base = CPU_S[target.split("#")[0]]
-    return base * (1 + (connections / 700 if target == "threaded" else 0))
+    base = CPU_S[model_of(target)] * (0.9 if "@" in target else 1)
+    return base * (1 + (connections / 700 if model_of(target) == "threaded" else 0))
 
 
-def throughput_rps(target: str, delay_s: float, connections: int) -> float:
-    """The true throughput: one at a time, or bound by waiting and by one core of CPU."""
+def cap_rps(target: str, work: str) -> float:
+    """The true most that a target's number of places lets through, without its CPU time."""
+    family, _, workers, workers_are, threads = _MODELS[model_of(target)]
+    if "hold" in work:
+        return 1 / wait_s(f"/{work.split('/')[1]}")
+    if target in ("blocking", "prefork") or workers_are == "threads":
+        places = float(workers or 1)
+    elif threads:
+        places = threads
+    else:
+        places = 1 if "block" in work and family == "async" else float("inf")
+    return places / wait_s(work) if wait_s(work) else float("inf")
+
+
+def throughput_rps(target: str, delay_s: float, connections: int, work: str = "") -> float:
+    """The true throughput: bound by waiting, by places and by one core of CPU."""
     cost = cpu_s(target, connections)
-    if target == "blocking":
-        return 1 / (delay_s + cost)
-    return min(connections / (delay_s + cost), 1 / cost)
+    rate = min(connections / (delay_s + cost), 1 / cost)
+    cap = cap_rps(target, work or f"/delay={delay_s * 1e3:g}ms")
+    return min(rate, 1 / (1 / cap + cost))
 
 
 def write_run(
@@ -73,12 +115,21 @@ def write_run(
     state: str = "complete",
     change: Callable[[Trial], Trial | None] = lambda trial: trial,
     speed: float = 1.0,
+    config: Mapping[str, Any] | None = None,
+    old: bool = True,
 ) -> Path:
-    """Write run.json and trials.jsonl. `change` may alter each slice, or drop it with None."""
+    """Write run.json and trials.jsonl. `change` may alter each slice, or drop it with None.
+
+    `old` runs set workers to 1 at every point and say nothing of a target's own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     info = run_info(name, grids, rounds, seed, state)
+    info["config"] |= config or {}
+    if not old:
+        info["targets"] = [target | own(target["name"]) for target in info["targets"]]
     (folder / "run.json").write_text(json.dumps(info, allow_nan=False))
-    changed = (change(trial) for trial in trials(grids, rounds, seed, noise, speed))
+    given = {} if old else {"workers": None}
+    changed = (change(trial | given) for trial in trials(grids, rounds, seed, noise, speed))
     lines = (json.dumps(trial, allow_nan=False) + "\n" for trial in changed if trial)
     (folder / "trials.jsonl").write_text("".join(lines))
     return folder
@@ -135,13 +186,33 @@ def run_info(
 
 
 def _target(name: str) -> dict[str, Any]:
-    model = name.split("#")[0]
+    model = model_of(name)
     return {
         "name": name,
         "model": model,
         "family": FAMILIES[model],
-        "serves_one_at_a_time": model == "blocking",
+        "serves_one_at_a_time": model in ("blocking", "prefork"),
         "command": ["python", "-m", "servers", model],
+    }
+
+
+def own(name: str) -> dict[str, Any]:
+    """What run.json says of a target's own numbers and its interpreter."""
+    _, _, workers, workers_are, threads = _MODELS[model_of(name)]
+    label = name.partition("@")[2] or "3.11"
+    is_stack = name in LADDER["rungs"] and name not in MODELS
+    return {
+        "kind": "stack" if is_stack else "driver",
+        "workers": workers,
+        "workers_are": workers_are,
+        "threads": threads,
+        "python": {
+            "version": f"{label.rstrip('t')}.7",
+            "implementation": "CPython",
+            "gil": not label.endswith("t"),
+        },
+        "path": None,
+        "title": f"{name}, its framework and its server" if is_stack else None,
     }
 
 
@@ -152,26 +223,40 @@ def trials(
     generator = random.Random(seed)
     order = 0
     for number in range(rounds):
-        luck = {target: generator.gauss(0, noise) for target in FAMILIES}
+        targets = dict.fromkeys(target for grid in grids for target in grid["targets"])
+        luck = {target: generator.gauss(0, noise) for target in targets}
         for grid in grids:
-            for target, delay_s, connections in _cells(grid, generator):
-                log = luck[target.split("#")[0]] * ("#" not in target) + generator.gauss(0, noise)
-                rate = speed * throughput_rps(target, delay_s, connections) * 2.718281828**log
+            for target, work, connections in _cells(grid, generator):
+                log = luck[target] + generator.gauss(0, noise)
+                delay_s = wait_s(work)
+                rate = speed * throughput_rps(target, delay_s, connections, work) * 2.718281828**log
+                rate = min(rate, cap_rps(target, work))
                 rate = min(rate, connections / delay_s) if delay_s else rate
-                cell = (target, delay_s, connections, grid["connection"])
+                cell = (target, work, connections, grid["connection"])
                 yield {"round": number, "order": order, **_trial(cell, rate, order)}
                 order += 1
 
 
-def _cells(grid: Mapping[str, Any], generator: random.Random) -> Iterator[tuple[str, float, int]]:
-    for delay_s in grid["delays_s"]:
+def _cells(grid: Mapping[str, Any], generator: random.Random) -> Iterator[tuple[str, str, int]]:
+    works = grid.get("works") or [
+        f"/delay={delay_s * 1e3:g}ms" if delay_s else "/" for delay_s in grid["delays_s"]
+    ]
+    for work in works:
         for connections in grid["connections"]:
             for target in generator.sample(grid["targets"], len(grid["targets"])):
-                yield target, delay_s, connections
+                yield target, work, connections
 
 
-def _trial(cell: tuple[str, float, int, str], rate: float, order: int) -> Trial:
-    target, delay_s, connections, connection = cell
+def wait_s(work: str) -> float:
+    """The waits of a path, all in whole milliseconds here."""
+    steps = [step.partition("=") for step in work.split("/")[1:]]
+    waits = (step[2] for step in steps if step[0] in ("delay", "call", "block", "hold"))
+    return sum(float(wait.removesuffix("ms")) / 1e3 for wait in waits)
+
+
+def _trial(cell: tuple[str, str, int, str], rate: float, order: int) -> Trial:
+    target, work, connections, connection = cell
+    delay_s = wait_s(work)
     response_ms = 1e3 * connections / rate
     histogram = _histogram(max(round(response_ms, 2), 0.01), round(delay_s * 1e3, 2))
     latency = _latency(response_ms, delay_s * 1e3)
@@ -180,7 +265,7 @@ def _trial(cell: tuple[str, float, int, str], rate: float, order: int) -> Trial:
     return {
         "t_s": order * 0.5,
         "target": target,
-        "work": f"/delay={delay_s * 1e3:g}ms" if delay_s else "/",
+        "work": work,
         "delay_s": delay_s,
         "connection": connection,
         "connections": connections,
@@ -242,3 +327,26 @@ def invalid(trial: Trial, reason: str) -> Trial:
     """The slice of a target that died: no numbers, and why."""
     lost = ("throughput_rps", "response_time_ms", "service_time_ms", "response_time_hist")
     return trial | dict.fromkeys(lost) | {"valid": False, "invalid_reasons": [reason]}
+
+
+def write_waits(folder: Path, targets: Sequence[str], asked_s: float = 0.02) -> None:
+    """waits.jsonl: each target idle and loaded; trio is the latest, selectors wakes too early."""
+    lines = []
+    for number, target in enumerate(targets):
+        for load in ("idle", "loaded"):
+            middle = (60 + 10 * number) * (8 if load == "loaded" else 1)
+            middle *= 40 if target == "trio" else 1
+            shares = {"p1": 0.4, "p10": 0.7, "p50": 1, "p90": 1.6, "p99": 4, "p999": 9, "max": 20}
+            oversleep = {name: middle * share for name, share in shares.items()}
+            early = -900.0 if target == "selectors" else middle * 0.3
+            lines.append(
+                {
+                    "target": target,
+                    "asked_s": asked_s,
+                    "connections": 1 if load == "idle" else 256,
+                    "load": load,
+                    "samples": 500 if load == "idle" else 40_000,
+                    "oversleep_us": {"min": early, **oversleep},
+                }
+            )
+    (folder / "waits.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
