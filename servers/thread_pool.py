@@ -9,8 +9,8 @@ import threading
 import time
 from contextlib import suppress
 
+from servers.core import listen
 from servers.core.http1 import Connection
-from servers.core.listen import ACCEPT_PAUSE_S, OUT_OF_RESOURCES, RECEIVE_BYTES, end_input
 from servers.core.service import Service
 from servers.core.sockets import linger, send_all
 from servers.core.watch import INTERVAL_S, Watch
@@ -40,9 +40,7 @@ class _Pool:
         self._listener, self._service = listener, service
         self._accepting = threading.Lock()
         self._clients: dict[int, tuple[socket.socket, Connection]] = {}
-        self._ending, self._end = socket.socketpair()
         self._epoll = select.epoll()
-        self._epoll.register(self._ending, select.EPOLLIN)
         self._epoll.register(listener, ONCE)
         self.watch: Watch[socket.socket] = Watch(service.limits)
         self.done = threading.Event()
@@ -60,7 +58,8 @@ class _Pool:
         """Take no more clients, and nothing more from those that are there."""
         with self._accepting:
             for client in self.watch:
-                end_input(client)
+                listen.end_input(client)
+        listen.end_listening(self._listener)
         self._end_if_deserted()
 
     def _accept(self) -> None:
@@ -73,13 +72,13 @@ class _Pool:
                 self.watch.start(client, connection, lambda: 0)
                 self._epoll.register(client, ONCE)
             except OSError as error:
-                if error.errno in OUT_OF_RESOURCES:
-                    time.sleep(ACCEPT_PAUSE_S)
-        self._epoll.modify(self._listener, ONCE)
+                if error.errno in listen.OUT_OF_RESOURCES:
+                    time.sleep(listen.ACCEPT_PAUSE_S)
+            self._epoll.modify(self._listener, ONCE)
 
     def _take_turn(self, client: socket.socket, connection: Connection) -> None:
         with suppress(OSError):  # the client reset the connection or was too slow
-            if data := client.recv(RECEIVE_BYTES):
+            if data := client.recv(listen.RECEIVE_BYTES):
                 for exchange in connection.receive(data):
                     carry_out(exchange.steps, self._service.units)
                     send_all(client, exchange.reply, self._service.limits)
@@ -96,4 +95,4 @@ class _Pool:
     def _end_if_deserted(self) -> None:
         if self._service.stop.requested and not self._clients:
             self.done.set()
-            self._end.close()  # which wakes every thread
+            self._epoll.modify(self._listener, select.EPOLLHUP)  # not just once: for every thread

@@ -69,6 +69,12 @@ def end_input(client: HasFileno | None) -> None:
             sock.detach()  # it is the driver's to close
 
 
+def end_listening(listener: socket.socket) -> None:
+    """Take no more clients: those that wait to be accepted are reset, an accept that waits ends."""
+    with suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 def _timeval(seconds: float) -> bytes:
     whole, fraction = divmod(max(seconds, 1e-3), 1)
     return struct.pack("@ll", int(whole), int(fraction * 1e6))

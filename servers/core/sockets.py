@@ -8,7 +8,6 @@ of threads, nor of how many connections are served at once.
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 
 from servers.core.http1 import Connection
 from servers.core.limits import Limits
@@ -17,6 +16,7 @@ from servers.core.listen import (
     OUT_OF_RESOURCES,
     RECEIVE_BYTES,
     end_input,
+    end_listening,
     set_receive_limit,
 )
 from servers.core.stop import Stop
@@ -51,8 +51,7 @@ class Clients:
         client.close()
 
     def _end(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes a blocked accept
+        end_listening(self._listener)
         for client in self._open.copy():
             end_input(client)
 

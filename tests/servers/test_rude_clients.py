@@ -16,6 +16,7 @@ from tests.servers.wire import get, read_exactly, read_to_end, reply, say
 LIMIT_S = 0.6
 LIMITS = ("--idle-timeout", "600ms", "--request-timeout", "600ms", "--write-timeout", "600ms")
 MIB = 1 << 20
+IDLE = 5_000
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +172,25 @@ def test_silent_clients_delay_others_only_in_a_server_of_one_at_a_time(
             start_s = time.monotonic()
             assert serves(server)
             assert time.monotonic() - start_s < 5.0
+
+
+def test_five_thousand_idle_connections_while_others_are_served(
+    model: Model, start_server: StartServer, many_descriptors: int
+) -> None:
+    if model.serves_one_at_a_time:
+        pytest.skip("a server of one at a time keeps no idle connection")
+    if many_descriptors < IDLE + 500:
+        pytest.skip(f"only {many_descriptors} descriptors are allowed here (ulimit -Hn)")
+    server = start_server(model, "--idle-timeout", "60s")
+    with contextlib.ExitStack() as idle:
+        for _ in range(IDLE):
+            idle.enter_context(server.connect())
+        for _ in range(20):
+            assert serves(server)
+        assert eventually(lambda: server.descriptors() > IDLE)
+        assert serves(server)
+    assert eventually(lambda: server.descriptors() < 500)
+    assert serves(server)
 
 
 def test_requests_that_trickle_are_dropped_however_busy_they_look(strict: Server) -> None:
