@@ -43,15 +43,14 @@ TABLE = (
     ("share", True),
     ("says", False),
 )
-# From the closest to the widest; all have 1.
+# From the closest to the widest: the first one that reaches as far as the bars is taken.
 _TICKS = (
-    (0.9, 0.95, 1, 1.05, 1.1),
-    (0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5),
+    (0.85, 0.9, 0.95, 1, 1.05, 1.1, 1.15),
+    (0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5),
     (0.3, 0.5, 0.7, 1, 1.5, 2, 3),
     (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20),
-    (0.001, 0.01, 0.1, 1, 10, 100, 1000),
+    (1e-5, 1e-4, 0.001, 0.01, 0.1, 1, 10, 100, 1000, 1e4, 1e5),
 )
-_MOST_TICKS = 5
 
 
 def drawings(ladders: Sequence[Decomposition]) -> Iterator[Drawing]:
@@ -99,10 +98,9 @@ def waterfall(ladders: Sequence[Decomposition]) -> Figure:
         axes.set_xlabel("throughput, times the first rung", color=INK)
     first.set_xlim(*_reach(ladders))
     _log_x(first)
-    connection = ladders[0].point["connection"]
     title(
         figure,
-        f"From {rungs[0]} to {rungs[-1]}, step by step (connection: {connection})",
+        f"From {rungs[0]} to {rungs[-1]}, step by step ({_where(ladders[0])})",
         "blue: faster, orange: slower, pale: not decided or equal; bars multiply to the total",
     )
     return figure
@@ -148,9 +146,7 @@ def _groups(ladders: Iterable[Decomposition]) -> dict[tuple[Any, ...], list[Deco
 
 def _sentences(ladders: Sequence[Decomposition]) -> Iterator[str]:
     first = ladders[0]
-    kind = kind_of(first.point["work"])
-    about = f"connection: {first.point['connection']}, work: {kind}"
-    name = f"{first.rungs[0]} to {first.rungs[-1]} ({about})"
+    name = f"{first.rungs[0]} to {first.rungs[-1]} ({_where(first)})"
     decided = [found for found in ladders if found.total.finding.verdict in ("A", "B")]
     varying = varied(found.point for found in ladders)
     if decided:
@@ -166,6 +162,12 @@ def _sentences(ladders: Sequence[Decomposition]) -> Iterator[str]:
         kinds = [found.total.finding.verdict for found in rest]
         counted = [f"{kind} at {kinds.count(kind)}" for kind in dict.fromkeys(kinds)]
         yield f"{name}: of {len(ladders)} points the whole difference is {list_text(counted)}."
+
+
+def _where(found: Decomposition) -> str:
+    kind = kind_of(found.point["work"])
+    work = "" if kind == "delay" else f", work: {kind}"
+    return f"connection: {found.point['connection']}{work}"
 
 
 def _factor(step: Step) -> str:
@@ -252,8 +254,8 @@ def _log_x(axes: Axes) -> None:
     """A log axis with a few round numbers, however short it is."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    seen = ([tick for tick in ticks if low <= tick <= high] for ticks in _TICKS)
-    shown = next((ticks for ticks in seen if len(ticks) <= _MOST_TICKS), [1])
-    axes.xaxis.set_major_locator(FixedLocator(shown))
+    reaching = (ticks for ticks in _TICKS if ticks[0] <= low and high <= ticks[-1])
+    shown = next(reaching, _TICKS[-1])
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in shown if low <= tick <= high]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: tick_text(x)))

@@ -110,7 +110,7 @@ def test_server_settings_that_are_not_plain_get_figures_of_their_own(tmp_path):
     trials = trials_frame(run)
     charts = draw_curves(tmp_path, trials, cells_frame(trials), styles(GRID["targets"]))
     names = {chart.name for chart in charts}
-    assert {"throughput-close", "throughput-close-4-workers-8-units"} <= names
+    assert {"throughput-close-1-worker", "throughput-close-4-workers-8-units"} <= names
 
 
 def test_every_known_and_many_unknown_targets_look_different_without_colour():

@@ -4,7 +4,8 @@ import json
 import math
 
 import pytest
-from synthetic import CLOSE, KEEP_ALIVE, invalid, throughput_rps, write_run
+from synthetic import CLOSE, KEEP_ALIVE, invalid, write_run
+from truth import throughput_rps
 
 from bench.analyse.verdicts import comparisons, judge, read_comparisons
 from bench.store import read_run, write_verdicts

@@ -7,6 +7,7 @@ import pytest
 from synthetic import CLOSE, KEEP_ALIVE, invalid, write_run
 
 from bench.analyse.verdicts import Comparison, comparisons, summary
+from bench.present.claim import CLAIM, claim_outcome, claim_section
 from bench.present.report import write_report
 from bench.present.units import (
     count_text,
@@ -17,7 +18,7 @@ from bench.present.units import (
     number_text,
     tick_text,
 )
-from bench.present.words import CLAIM, advantage_text, as_text, claim_outcome, verdict_words
+from bench.present.words import advantage_text, as_text, verdict_words
 from bench.store import Run, read_run
 
 GRID = {
@@ -69,7 +70,9 @@ def said(compared, **info):
     config = {"grids": [GRID], "confidence": 0.95, "margin": 0.05}
     known = {"name": "r", "state": "complete", "targets": targets, "config": config}
     run = Run(None, known | info, [], torn=False)
-    return as_text(verdict_words(run, compared, summary(run, compared)))
+    families = {target["name"]: target["family"] for target in targets}
+    claim = claim_section(compared, families, 0.05)
+    return as_text(verdict_words(run, compared, summary(run, compared), [claim]))
 
 
 @pytest.mark.parametrize(
