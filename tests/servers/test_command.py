@@ -81,6 +81,10 @@ def test_ipv6(start_server: StartServer) -> None:
         ),
         (("trio", "--upstream", "9000"), "argument --upstream: '9000' is not HOST:PORT"),
         (
+            ("trio", "--record-waits", "/nowhere/x"),
+            "cannot write /nowhere/x: No such file or directory",
+        ),
+        (
             ("trio", "--workers", "2", "--record-waits", "x"),
             "--record-waits is for a single process: --workers 1",
         ),
