@@ -36,7 +36,7 @@ class Fleet:
         cores: Mapping[int, Collection[int]],
     ) -> None:
         self.targets = targets
-        self.servers = list(servers)
+        self.servers = list(dict.fromkeys(servers))
         self.upstream: str | None = None
         self.given_up: dict[Server, str] = {}
         self._cores = cores

@@ -32,7 +32,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Server:
-    """What one process of a run is started as: cells that agree in it share the process."""
+    """What a server of a run is started as: cells that agree in it share the processes."""
 
     target: str
     workers: int | None = None
@@ -40,10 +40,10 @@ class Server:
     server_cores: int = 1
 
     def __str__(self) -> str:
+        counts = {"workers": self.workers, "units": self.units, "cores": self.server_cores}
+        named = {name: n for name, n in counts.items() if n and (name, n) != ("cores", 1)}
         settings = [
-            *([f"{self.workers} workers"] if self.workers is not None else []),
-            *([f"{self.units} units"] if self.units is not None else []),
-            *([f"{self.server_cores} cores"] if self.server_cores != 1 else []),
+            f"{n} {name.removesuffix('s') if n == 1 else name}" for name, n in named.items()
         ]
         return f"{self.target} ({', '.join(settings)})" if settings else self.target
 
@@ -57,7 +57,7 @@ class Cell:
 
     @property
     def server(self) -> Server:
-        """The process that it is measured on."""
+        """What it asks its target to be started as."""
         point = self.point
         return Server(self.target, point.workers, point.units, point.server_cores)
 
@@ -73,11 +73,6 @@ def cells_by_point(profile: Profile) -> list[list[Cell]]:
         for point in _points(grid):
             targets.setdefault(point, {}).update(dict.fromkeys(grid.targets))
     return [[Cell(point, name) for name in names] for point, names in targets.items()]
-
-
-def servers_of(profile: Profile) -> list[Server]:
-    """Every process that a round needs, once."""
-    return list(dict.fromkeys(cell.server for cells in cells_by_point(profile) for cell in cells))
 
 
 def round_order(profile: Profile, round_index: int) -> list[Cell]:

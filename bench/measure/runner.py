@@ -16,7 +16,7 @@ from bench.measure.delivered import loads_of, measure_waits
 from bench.measure.fleet import Fleet
 from bench.measure.generator import LastingGenerator
 from bench.measure.interrupts import InterruptedRunError, ignore_signals, interruptible
-from bench.measure.plan import Cell, round_order, servers_of
+from bench.measure.plan import Cell, cells_by_point, round_order
 from bench.measure.process import TargetError
 from bench.measure.profile import Profile
 from bench.measure.targets import Target
@@ -104,8 +104,11 @@ class Runner:
         generator_cores = next(iter(cores.values())).generator
         self.generator = LastingGenerator(generator_cores)
         self.upstream = Upstream(generator_cores)
+        cells = [cell for point in cells_by_point(profile) for cell in point]
         self.fleet = Fleet(
-            self.targets, servers_of(profile), {n: choice.server for n, choice in cores.items()}
+            self.targets,
+            [self.targets[cell.target].server_of(cell) for cell in cells],
+            {count: choice.server for count, choice in cores.items()},
         )
         used = {core for choice in cores.values() for core in (*choice.server, *choice.generator)}
         self.turns = Turns(
@@ -173,7 +176,7 @@ class Runner:
     def _start_upstream(self) -> None:
         """Start one where something calls it; without it, what calls fails and says so."""
         calls = any(read_work(work, "work").calls for work in self.profile.works)
-        if calls or any(target.fills_in("upstream") for target in self.targets.values()):
+        if calls or any(target.needs_upstream for target in self.targets.values()):
             try:
                 self.upstream.start()
             except TargetError as error:

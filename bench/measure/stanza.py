@@ -77,9 +77,9 @@ class Stanza:
     def model(self) -> Model:
         """How a table of models describes it."""
         workers = self.workers or (1 if self.fills_in("workers") else None)
-        lacking = None
-        if self.library and importlib.util.find_spec(self.library.partition(".")[0]) is None:
-            lacking = f"it needs {self.library}: pip install {self.library}"
+        lacking, package = None, (self.library or "").partition(".")[0]
+        if package and importlib.util.find_spec(package) is None:
+            lacking = f"it needs {self.library}: pip install {package}"
         return Model(
             self.name,
             self.family,

@@ -15,7 +15,7 @@ from typing import Any
 from bench.measure.foreign import ForeignProcess, free_port
 from bench.measure.interpreters import Interpreter, environment
 from bench.measure.models import SERVERS, WORDS, Rates
-from bench.measure.plan import Point, Server
+from bench.measure.plan import Cell, Point, Server
 from bench.measure.process import Process
 from bench.measure.profile import Model, model_of
 from bench.measure.stanza import Stanza
@@ -49,9 +49,14 @@ class Target:
         """Whether every reply must have the body of the first one."""
         return True
 
-    def fills_in(self, name: str) -> bool:  # noqa: ARG002
-        """Whether its command has a place for `{name}`."""
+    @property
+    def needs_upstream(self) -> bool:
+        """Whether it cannot be started without one, whatever it is asked for."""
         return False
+
+    def server_of(self, cell: Cell) -> Server:
+        """What it is started as for the cell."""
+        return cell.server
 
     def launch(self, server: Server, cores: Collection[int], upstream: str | None) -> Process:
         """Start it as the settings of `server` say; `upstream` is the address for its calls."""
@@ -107,9 +112,19 @@ class CommandTarget(Target):
         """As its stanza says."""
         return self.stanza.check == "body"
 
-    def fills_in(self, name: str) -> bool:
-        """Whether `{name}` stands in its command or environment."""
-        return self.stanza.fills_in(name)
+    @property
+    def needs_upstream(self) -> bool:
+        """Only a user's own, told its address; a stack is told of none by nothing."""
+        return self.stanza.kind == "command" and self.stanza.fills_in("upstream")
+
+    def server_of(self, cell: Cell) -> Server:
+        """One server does for all points whose differences its command has no place for."""
+        asked = cell.server
+        return replace(
+            asked,
+            workers=asked.workers if self.stanza.fills_in("workers") else None,
+            units=asked.units if self.stanza.fills_in("units") else None,
+        )
 
     def launch(self, server: Server, cores: Collection[int], upstream: str | None) -> Process:
         """Start it on a free port, with the settings of `server` filled in."""

@@ -33,9 +33,10 @@ NOWHERE = Point("/", 0.0, "keep-alive", 1)
 
 @dataclass
 class Slice:
-    """A slice in progress: its cell, its bursts, and what its target had used before it."""
+    """A slice in progress: its cell, its server, and what that had used before it."""
 
     cell: Cell
+    server: Server
     load: dict[str, Any] = field(default_factory=dict)
     before: Usage | None = None
     lost: str | None = None
@@ -107,18 +108,19 @@ class Turns:
 
     def _slice(self, cell: Cell) -> Slice:
         """A cell whose target is up, warm and right, or that says why it is lost."""
-        if cell.server in self.lost:
-            return Slice(cell, lost=self.lost[cell.server])
+        server = self.fleet.targets[cell.target].server_of(cell)
+        if server in self.lost:
+            return Slice(cell, server, lost=self.lost[server])
         try:
-            ready = self._warmed_address(cell.server)
-            return Slice(cell, load=self._load(cell, ready))
+            ready = self._warmed_address(server)
+            return Slice(cell, server, load=self._load(cell, server, ready))
         except RefusedError as error:
             self._tell_once(cell, str(error))
-            return Slice(cell, lost=str(error))
+            return Slice(cell, server, lost=str(error))
         except TargetError as error:
-            return Slice(cell, lost=self._give_up(cell, error))
+            return Slice(cell, server, lost=self._give_up(server, error))
 
-    def _load(self, cell: Cell, ready: Ready) -> dict[str, Any]:
+    def _load(self, cell: Cell, server: Server, ready: Ready) -> dict[str, Any]:
         target = self.fleet.targets[cell.target]
         calls = read_work(cell.point.work, "work").calls
         return order_for(
@@ -127,8 +129,8 @@ class Turns:
             host=ready.host,
             port=ready.port,
             one_at_a_time=target.model.serves_one_at_a_time,
-            body=self.fleet.right_body(cell.server, cell.point),
-            watched_pids=self.fleet.process(cell.server).pids(),
+            body=self.fleet.right_body(server, cell.point),
+            watched_pids=self.fleet.process(server).pids(),
             upstream_pids=self.upstream.pids() if calls else (),
             calls=calls,
         )
@@ -136,18 +138,18 @@ class Turns:
     def _open(self, each: Slice) -> None:
         if each.lost is None:
             try:
-                each.before = self.fleet.process(each.cell.server).sample()
+                each.before = self.fleet.process(each.server).sample()
                 name = each.cell.target
                 self.generator.ask(lambda generator: generator.open(name, each.load))
             except TargetError as error:
-                each.lost = self._give_up(each.cell, error)
+                each.lost = self._give_up(each.server, error)
 
     def _burst(self, each: Slice) -> None:
         if each.lost is None:
             try:
                 self.generator.ask(lambda generator: generator.burst(each.cell.target))
             except TargetError as error:
-                each.lost = self._give_up(each.cell, error)
+                each.lost = self._give_up(each.server, error)
 
     def _finish(self, each: Slice) -> tuple[dict[str, Any], Usage] | None:
         """The figures of a slice and what its target used; None where it is lost."""
@@ -155,9 +157,9 @@ class Turns:
             return None
         try:
             answer = self.generator.ask(lambda generator: generator.finish(each.cell.target))
-            return answer, self.fleet.process(each.cell.server).sample().since(each.before)
+            return answer, self.fleet.process(each.server).sample().since(each.before)
         except TargetError as error:
-            each.lost = self._give_up(each.cell, error)
+            each.lost = self._give_up(each.server, error)
             return None
 
     def _trial(
@@ -170,22 +172,22 @@ class Turns:
         if finished is None:
             return failed_trial(each.cell, each.lost or "", place)
         answer, use = finished
-        self._tell_of_wrong_replies(each.cell, answer["errors"])
+        self._tell_of_wrong_replies(each, answer["errors"])
         trial = trial_of(each.cell, answer, use=use, steal_ratio=steal_ratio, place=place)
         if trial["target_replaced"]:
-            self.fleet.drop(each.cell.server)
+            self.fleet.drop(each.server)
         return trial
 
-    def _tell_of_wrong_replies(self, cell: Cell, errors: dict[str, int]) -> None:
+    def _tell_of_wrong_replies(self, each: Slice, errors: dict[str, int]) -> None:
         """Once per foreign target: here is something that its owner may have to change."""
-        target = self.fleet.targets[cell.target]
+        target = self.fleet.targets[each.cell.target]
         if target.model.kind != "command" or not (errors["body"] or errors["status"]):
             return
         kinds = [kind for kind in ("status", "body") if errors[kind]]
         wrong = " and ".join(f"{errors[kind]} times with another {kind}" for kind in kinds)
-        what = f"answered {target.asked(cell.point).work} {wrong} than at first"
+        what = f"answered {target.asked(each.cell.point).work} {wrong} than at first"
         hint = '; where bodies may differ, check = "status" says so' if errors["body"] else ""
-        self._tell_once(cell, self.fleet.process(cell.server).complaint(what + hint))
+        self._tell_once(each.cell, self.fleet.process(each.server).complaint(what + hint))
 
     def _tell_once(self, cell: Cell, text: str) -> None:
         """Tell what is wrong with a target's replies to a path; not again in every slice."""
@@ -194,8 +196,8 @@ class Turns:
             self._told.add(about)
             self.notice(text)
 
-    def _give_up(self, cell: Cell, error: TargetError) -> str:
-        self.fleet.drop(cell.server)
+    def _give_up(self, server: Server, error: TargetError) -> str:
+        self.fleet.drop(server)
         self.notice(str(error))
         return str(error)
 

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 COMMAND = (sys.executable, "-I", __file__)
 
@@ -57,11 +58,17 @@ class Server(socketserver.ThreadingTCPServer):
             for status in (options.status, options.work_status or options.status)
         )
         self.dies_on, self.dies_after = options.dies_on, options.dies_after
-        self.seen = 0
+        self.changes_after = options.changes_after
+        self.seen = self.replies = 0
         self.lock = threading.Lock()
 
     def reply_to(self, path: str) -> bytes:
-        return self.reply if path == "/" else self.work_reply
+        if path == "/":
+            return self.reply
+        with self.lock:
+            self.replies += 1
+            changed = self.changes_after and self.replies > self.changes_after
+        return self.work_reply.replace(b"odd", b"ood") if changed else self.work_reply
 
     def note(self, path: str) -> None:
         if path != self.dies_on:
@@ -72,15 +79,34 @@ class Server(socketserver.ThreadingTCPServer):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+def write_waits(file: str) -> None:
+    """A hundred waits, each 1 us longer than the one before; then the end."""
+    with Path(file).open("w") as waits:
+        json.dump({"asked_s": [0.001], "oversleep_ns": [1000 * n for n in range(1, 101)]}, waits)
+        waits.flush()
+        os._exit(0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--status", type=int, default=200)
     parser.add_argument("--work-status", type=int, help="for all but /")
     parser.add_argument("--body", default="odd")
+    parser.add_argument("--changes-after", type=int, help="that many replies to work")
     parser.add_argument("--dies-on", help="a path")
     parser.add_argument("--dies-after", type=int, default=20, help="that many requests for it")
-    with Server(parser.parse_args()) as server:
+    parser.add_argument("--workers", type=int, default=1, help="processes: idle ones, all but one")
+    parser.add_argument("--units", type=int)
+    parser.add_argument("--upstream")
+    parser.add_argument("--record-waits", help="a file for waits that are made up")
+    options = parser.parse_args()
+    for _ in range(options.workers - 1):
+        if not os.fork():
+            signal.pause()
+    if options.record_waits:
+        signal.signal(signal.SIGTERM, lambda *_: write_waits(options.record_waits))
+    with Server(options) as server:
         host, port = server.server_address[:2]
         ready = {"ready": True, "host": host, "port": port, "pid": os.getpid(), "model": "odd"}
         print(json.dumps(ready), flush=True)

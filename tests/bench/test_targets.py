@@ -87,6 +87,7 @@ def test_every_target_gets_the_same_rounds_and_only_the_settings_that_are_set() 
 
 
 def test_a_server_is_named_by_the_settings_that_are_not_the_usual_ones() -> None:
+    assert str(Server("uvloop", 1)) == "uvloop (1 worker)"
     assert str(Server("uvloop")) == "uvloop"
     assert str(Server("uvloop", 2, 8, 2)) == "uvloop (2 workers, 8 units, 2 cores)"
 
