@@ -71,6 +71,7 @@ MODELS = {
             workers_are="threads",
             default_workers=64,
         ),
+        Model("selectors", "async", "servers.selectors_server"),
         Model("asyncio", "async", "servers.asyncio_streams", loop="asyncio"),
         Model("uvloop", "async", "servers.asyncio_streams", library="uvloop", loop="uvloop"),
         Model("trio", "async", "servers.trio_nursery", library="trio"),
