@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.analyse.finding import Finding, find
@@ -123,6 +123,7 @@ def _at_point(
     last = len(rungs) - 1
     whole = _step("total", rungs, joints, [(0, last)], rule, None)
     decided = whole.finding.verdict in ("A", "B")
+    whole = replace(whole, share=1.0 if decided else None)
     total_log = math.log(whole.finding.ratio or 1) if decided else None
     spans: dict[str, list[tuple[int, int]]] = {}
     for number, name in enumerate(names):

@@ -22,6 +22,7 @@ _SHOWN = (
     "spin_rounds_per_us",
     "config",
 )
+_OF_TARGETS = ("title", "workers", "workers_are", "threads", "path", "python")
 _TIMES = ("name", "profile", "state", "started", "ended", "rounds_done")
 
 
@@ -31,7 +32,11 @@ def environment(run: Run) -> dict[str, str]:
     for key in (*_TIMES, *_SHOWN):
         rows |= dict(_flat(key, run.info.get(key)))
     for target in run.info["targets"]:
-        rows[f"target.{target['name']}"] = " ".join(target.get("command") or [])
+        name = f"target.{target['name']}"
+        rows[name] = " ".join(target.get("command") or [])
+        for key in _OF_TARGETS:
+            if target.get(key) is not None:
+                rows |= dict(_flat(f"{name}.{key}", target[key]))
     return rows
 
 

@@ -152,8 +152,12 @@ def log_y(row: Sequence[Axes]) -> None:
     To be called when they are drawn. Within two decades the steps between powers are named too.
     """
     first = row[0]
-    if not any(axes.has_data() for axes in row):
+    drawn = [axes.dataLim for axes in row if axes.has_data()]
+    if not drawn:
         return
+    least, most = min(limits.y0 for limits in drawn), max(limits.y1 for limits in drawn)
+    if least == most > 0:
+        first.set_ylim(least / 2, most * 2)
     first.set_yscale("log")
     low, high = first.get_ylim()
     steps = [2, 5] if high / low > 10 else [1.5, 2, 3, 4, 5, 7]

@@ -1,10 +1,13 @@
 """Figures: each is written twice, readable without colour, and shows bounds and gaps as such."""
 
+import re
+
 import pytest
 from matplotlib.image import imread
 from synthetic import CLOSE, invalid, write_run
+from truth import MODELS
 
-from bench.analyse.frames import cells_frame, trials_frame
+from bench.analyse.frames import cells_frame, trials_frame, with_limits
 from bench.analyse.verdicts import comparisons
 from bench.errors import UserError
 from bench.present.charts import draw_curves, draw_maps
@@ -111,6 +114,95 @@ def test_server_settings_that_are_not_plain_get_figures_of_their_own(tmp_path):
     charts = draw_curves(tmp_path, trials, cells_frame(trials), styles(GRID["targets"]))
     names = {chart.name for chart in charts}
     assert {"throughput-close-1-worker", "throughput-close-4-workers-8-units"} <= names
+
+
+WORKS = CLOSE | {
+    "targets": ["threaded", "thread-pool", "uvloop", "uvloop@3.13t"],
+    "works": ["/", "/delay=20ms", "/block=20ms", "/hold=5ms/delay=20ms"],
+    "connections": [16, 256],
+    "pairs": [["uvloop", "threaded"]],
+}
+
+
+def drawn_works(folder, change=lambda trial: trial):
+    write_run(folder, grids=[WORKS], rounds=2, old=False, change=change)
+    run = read_run(folder)
+    trials = trials_frame(run)
+    cells = with_limits(cells_frame(trials), run.info["targets"])
+    charts = draw_curves(folder / "charts", trials, cells, styles(WORKS["targets"]))
+    charts += draw_maps(folder / "charts", comparisons(run))
+    return {chart.name: chart.svg for chart in charts}
+
+
+def test_each_kind_of_work_has_figures_of_its_own(tmp_path):
+    charts = drawn_works(tmp_path)
+    throughputs = [name for name in charts if name.startswith("throughput")]
+    names = ["throughput-close", "throughput-close-block", "throughput-close-hold-delay"]
+    assert throughputs == names
+    assert "delay 20 ms" in charts["throughput-close"]
+    assert "/block=20ms" not in charts["throughput-close"]
+    assert "(connection: close, work: block)" in charts["throughput-close-block"]
+    assert "latency-by-delay-close" in charts
+    assert "latency-by-delay-close-block" not in charts  # one time only
+
+
+def test_a_target_that_leaves_workers_to_itself_is_drawn_whatever_its_own_number(tmp_path):
+    svg = drawn_works(tmp_path)["throughput-close"]
+    assert "workers" not in svg
+    assert all(target in svg for target in WORKS["targets"])
+
+
+def test_the_throughput_figure_names_the_numbers_that_are_the_limit(tmp_path):
+    charts = drawn_works(tmp_path)
+    assert ">64 threads<" in charts["throughput-close"]
+    assert ">64 threads<" in charts["throughput-close-block"]
+    assert ">1 loop that a blocking call stops<" in charts["throughput-close-block"]
+    assert ">1 unit<" in charts["throughput-close-hold-delay"]
+    assert "limit: places / time" in charts["throughput-close"]
+
+
+def test_a_map_has_a_row_for_each_work_of_one_delay_and_for_each_setting(tmp_path):
+    def change(trial):
+        cores = 2 if trial["connections"] == 256 else 1
+        return trial | {"server_cores": cores}
+
+    svg = drawn_works(tmp_path, change)["map-uvloop-threaded-close"]
+    assert svg.count(">(/block=20ms<") + svg.count(">(/block=20ms)<") == 2 * 2  # cores, metrics
+    assert svg.count(">1 server core<") == svg.count(">2 server cores<") == 2 * 4  # metrics, works
+    assert "wait (work)" in svg
+
+
+def test_own_numbers_and_a_set_number_of_workers_are_not_one_figure(tmp_path):
+    def change(trial):
+        return trial | {"workers": 1} if trial["connections"] == 256 else trial
+
+    charts = drawn_works(tmp_path, change)
+    assert {"throughput-close", "throughput-close-1-worker"} <= set(charts)
+
+
+def test_many_targets_have_their_legend_beside_the_panels(tmp_path):
+    few = drawn_works(tmp_path / "few")["throughput-close-block"]
+    grid = WORKS | {"targets": list(MODELS)}
+    run = read_run(write_run(tmp_path / "many", grids=[grid], rounds=1, old=False))
+    trials = trials_frame(run)
+    cells = cells_frame(trials)
+    charts = draw_curves(tmp_path / "charts", trials, cells, styles(MODELS))
+    many = next(chart.svg for chart in charts if chart.name == "throughput-close-block")
+
+    def width_pt(svg):
+        return float(re.search(r'viewBox="\S+ \S+ (\S+)', svg)[1])
+
+    assert width_pt(many) > width_pt(few) + 72
+    assert all(model in many for model in MODELS)
+
+
+def test_another_interpreter_keeps_colour_and_marker_with_a_dash_of_its_own():
+    looks = styles(["uvloop", "uvloop@3.13", "uvloop@3.13t", "mine", "mine@3.13"])
+    same = [looks[name] for name in ("uvloop", "uvloop@3.13", "uvloop@3.13t")]
+    assert len({(look.color, look.marker) for look in same}) == 1
+    assert len({str(look.dash) for look in same}) == 3
+    assert [look.hollow for look in same] == [False, True, True]
+    assert looks["mine@3.13"].marker == looks["mine"].marker != looks["uvloop"].marker
 
 
 def test_every_known_and_many_unknown_targets_look_different_without_colour():

@@ -140,6 +140,32 @@ def test_runs_without_a_common_cell_are_refused_with_what_each_has(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+POOLS = SMALL | {"targets": ["thread-pool", "uvloop"], "pairs": []}
+
+
+def test_no_number_of_workers_is_the_targets_own(tmp_path):
+    """An old run says 1 for everybody: true of uvloop, but not of thread-pool with its 64."""
+    old = run_at(tmp_path, "a", rounds=2, grid=POOLS)
+    new = run_at(tmp_path, "b", rounds=2, grid=POOLS, old=False)
+    assert {target for _, target, _, _ in ratios(old, new)} == {"uvloop"}
+    assert {target for _, target, _, _ in ratios(new, new)} == {"thread-pool", "uvloop"}
+
+
+def test_runs_with_and_without_a_set_number_share_their_figures(tmp_path):
+    old = run_at(tmp_path, "a", rounds=2, grid=POOLS)
+    new = run_at(tmp_path, "b", rounds=2, grid=POOLS, old=False)
+    page = write_comparison([old, new], tmp_path / "out").page
+    charts = [path.name for path in (page.parent / "charts").glob("throughput*.svg")]
+    assert charts == ["throughput-close.svg"]
+
+
+def test_works_of_one_delay_are_rows_of_their_own(tmp_path):
+    grid = SMALL | {"works": ["/delay=20ms", "/block=20ms"]}
+    run = run_at(tmp_path, "a", rounds=2, grid=grid, old=False)
+    rows = write_comparison([run, run], tmp_path / "out").rows
+    assert {row.work for row in rows} == {"20 ms", "20 ms (/block=20ms)"}
+
+
 def test_one_run_is_not_enough(tmp_path):
     with pytest.raises(UserError, match="two runs or more"):
         write_comparison([tmp_path])

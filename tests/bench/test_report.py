@@ -134,6 +134,24 @@ def test_a_run_without_any_slice_is_refused_in_one_line(tmp_path):
         report(tmp_path)
 
 
+def test_targets_their_numbers_and_interpreters_are_on_the_page(tmp_path):
+    grid = GRID | {"targets": ["thread-pool", "uvloop@3.13t"], "pairs": []}
+    write_run(tmp_path, grids=[grid], rounds=1, old=False)
+    report(tmp_path)
+    page = Page((tmp_path / "report.html").read_text())
+    assert {"targets", "verdict"} <= set(page.ids)
+    assert {r[1:] for r in page.references} <= set(page.ids)
+    assert {"64 threads", "CPython 3.13.7", "off"} <= set(page.words)
+
+
+def test_the_environment_has_what_a_target_ran_under(tmp_path):
+    grid = GRID | {"targets": ["thread-pool", "uvloop@3.13t"], "pairs": []}
+    rows = environment(read_run(write_run(tmp_path, grids=[grid], rounds=1, old=False)))
+    assert rows["target.thread-pool.workers"] == "64"
+    assert rows["target.uvloop@3.13t.python.gil"] == "no"
+    assert rows["target.uvloop@3.13t.python.version"] == "3.13.7"
+
+
 def test_the_environment_is_flat_and_in_words(tmp_path):
     rows = environment(read_run(write_run(tmp_path, grids=[GRID], rounds=1)))
     assert rows["machine.limits.somaxconn"] == "4096"

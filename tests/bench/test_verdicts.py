@@ -7,7 +7,7 @@ import pytest
 from synthetic import CLOSE, KEEP_ALIVE, invalid, write_run
 from truth import throughput_rps
 
-from bench.analyse.verdicts import comparisons, judge, read_comparisons
+from bench.analyse.verdicts import comparisons, declared_pairs, judge, read_comparisons
 from bench.store import read_run, write_verdicts
 
 POINT = {"delays_s": [0.05], "connections": [128]}
@@ -181,6 +181,20 @@ def test_the_summary_counts_what_was_decided_and_what_was_never_measured(tmp_pat
     pair = verdicts["summary"]["pairs"][0]
     assert (pair["a"], pair["b"], pair["connection"]) == ("uvloop", "threaded", "keep-alive")
     assert pair["decided"] == pair["A"] + pair["B"] + pair["equal"]
+
+
+def test_every_axis_of_a_grid_counts_as_points_declared(tmp_path):
+    grid = ONE | {"works": ["/", "/block=20ms"], "workers": [None, 2], "server_cores": [1, 2]}
+    run = read_run(write_run(tmp_path, rounds=1, grids=[grid], old=False))
+    assert declared_pairs(run) == {("uvloop", "threaded", "keep-alive"): 2 * 1 * 2 * 2}
+
+
+def test_works_of_one_delay_are_points_of_their_own_plain_delay_first(tmp_path):
+    grid = ONE | {"works": ["/block=20ms", "/delay=20ms", "/"]}
+    run = read_run(write_run(tmp_path, rounds=2, grids=[grid], old=False))
+    works = [c.work for c in comparisons(run) if c.metric == "throughput"]
+    assert works == ["/", "/delay=20ms", "/block=20ms"]
+    assert {c.workers for c in comparisons(run)} == {None}
 
 
 def test_verdicts_survive_their_file(tmp_path):

@@ -100,6 +100,33 @@ def test_a_delay_is_told_in_one_sentence(verdicts, sentence):
     assert sentence in said(row(*verdicts))
 
 
+def test_works_of_one_delay_are_told_apart_by_their_paths():
+    text = said([*row("A", "A"), *row("B", "B", work="/block=50ms")])
+    assert "At 50 ms: uvloop beats threaded" in text
+    assert "At 50 ms (/block=50ms): threaded beats uvloop" in text
+
+
+def test_settings_are_named_where_they_differ_or_are_not_plain():
+    own, one, four = (row("A", "A", workers=n) for n in (None, 1, 4))
+    assert "At 50 ms: " in said(own)
+    assert "At 50 ms: " in said(one)  # an old run: 1 everywhere
+    both = said([*own, *one])
+    assert "At 50 ms: " in both
+    assert "At 50 ms, 1 worker: " in both
+    assert "At 50 ms, 4 workers: " in said(four)
+    assert "At 50 ms, 8 units: " in said(row("A", units=8))
+    cores = said([*row("A"), *row("B", server_cores=2)])
+    assert "At 50 ms, 1 server core: " in cores
+    assert "At 50 ms, 2 server cores: " in cores
+
+
+def test_the_claim_is_told_for_each_work_without_waiting():
+    plain = row("A", work="/", delay_s=0.0)
+    text = said([*plain, *row("B", work="/spin=1ms", delay_s=0.0)])
+    assert "uvloop against threaded, keep-alive: refuted at 1 (2.10" in text
+    assert "uvloop against threaded, keep-alive, /spin=1ms: confirmed at 1 (0.50" in text
+
+
 def test_from_n_on_is_never_said_across_a_gap():
     assert "connections on" not in said(row("A", "A", "equal", "A"))
 
