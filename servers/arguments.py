@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
                            help="what a call asks: python -m servers.upstream")  # fmt: skip
     arguments.add_argument("--pool", type=_count, default=DEFAULT_POOL, metavar="N",
                            help="most connections to the upstream, shared out among processes"
-                             f" (default {DEFAULT_POOL})")  # fmt: skip
+                                f" (default {DEFAULT_POOL})")  # fmt: skip
     arguments.add_argument("--spin-rounds-per-us", type=_rate, help="measured here if not given")
     arguments.add_argument("--hash-rounds-per-us", type=_rate, help="measured here if not given")
     for name, default_s, limit in (
@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         ("--write-timeout", limits.write_s, "for a reply that nobody takes"),
     ):
         arguments.add_argument(name, type=_seconds, default=default_s, metavar="T",
-                            help=f"{limit} (default {default_s:g}s)")  # fmt: skip
+                               help=f"{limit} (default {default_s:g}s)")  # fmt: skip
     arguments.add_argument("--record-waits", type=Path, metavar="FILE",
                            help="write down how long each delay took, at the end")  # fmt: skip
     arguments.add_argument("--list", action="store_true", help="describe the models as JSON")
