@@ -74,6 +74,21 @@ MODELS = {
         Model("selectors", "async", "servers.selectors_server"),
         Model("asyncio", "async", "servers.asyncio_streams", loop="asyncio"),
         Model("uvloop", "async", "servers.asyncio_streams", library="uvloop", loop="uvloop"),
+        Model("asyncio-protocol", "async", "servers.asyncio_protocol", loop="asyncio"),
+        Model(
+            "uvloop-protocol",
+            "async",
+            "servers.asyncio_protocol",
+            library="uvloop",
+            loop="uvloop",
+        ),
+        Model(
+            "asyncio-threads",
+            "async",
+            "servers.asyncio_threads",
+            workers_are="threads",
+            default_workers=64,
+        ),
         Model("trio", "async", "servers.trio_nursery", library="trio"),
     )
 }

@@ -113,9 +113,12 @@ class Connection:
         self._ready.append(refusal(status, reason))
 
     def _note_silence(self, data_bytes: int) -> None:
-        """Count bytes that complete nothing: an endless header line raises no event at all."""
+        """Count bytes that complete nothing: an endless header line raises no event at all.
+
+        A large piece may hold progress as well, so it counts as no more than the slack.
+        """
         self.partial = True
-        self._silent_bytes += data_bytes
+        self._silent_bytes += min(data_bytes, _SLACK_BYTES)
         if self._silent_bytes > self._limits.head_bytes + _SLACK_BYTES and not self._closing:
             self._refuse(431, self._head_too_long())
 
