@@ -90,5 +90,6 @@ MODELS = {
             default_workers=64,
         ),
         Model("trio", "async", "servers.trio_nursery", library="trio"),
+        Model("gevent", "async", "servers.gevent_greenlets", library="gevent"),
     )
 }
