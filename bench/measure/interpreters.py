@@ -120,7 +120,9 @@ def _ask(name: str) -> Interpreter:
         # Not resolved: what a link in an environment points to knows nothing of the environment.
         each = Interpreter(asked=name, executable=str(Path(found).absolute()), **answer)
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise UserError(f"--python {name}: is not a Python") from None
+        said = next(iter(done.stderr.strip().splitlines()), "it said nothing")
+        what = f"does not answer as a Python does: {said}"
+        raise UserError(f"--python {name}: {what}") from None
     if numbers < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise UserError(f"--python {name}: is Python {each.version}; crossover needs {oldest}")

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import odd_server
 import pytest
 from harness import CROSSOVER, ROOT, TINY_TOML, crossover, processes_below
 
 from bench.cli import main
+from bench.measure.stanza import Stanza
 from bench.store import read_run
 
 COMMANDS = ("run", "report", "compare", "gate", "load", "serve")
@@ -60,6 +62,11 @@ def complaint(capfd: pytest.CaptureFixture[str], *words: str | Path) -> str:
         (["run", "--seed", "-1"], "crossover run: --seed: must be a whole number from 0 to"),
         (["run", "--server-cores", "0"], "crossover run: --server-cores: must be a whole number"),
         (["run", "--server-cores", "9999"], "crossover run: server cores: 9999 asked for, "),
+        (["run", "--workers", "x"], "crossover run: --workers: must be a whole number from 1 to"),
+        (["run", "--work", "/x"], "crossover run: --work: unknown step 'x' in /x; a path is made"),
+        (["run", "--work", ","], "crossover run: --work: names nothing; give one or more"),
+        (["run", "--target", "x=y"], "crossover run: --target x: give a command with {port} in it"),
+        (["run", "--python", "nope"], "crossover run: --python nope: there is no such program"),
         (["run", "--profile", "nope"], "crossover run: no profile 'nope': the profiles are aa, "),
         (["gate"], "crossover gate: Missing option '--base'."),
         (["gate", "--base", "x"], "crossover gate: Missing option '--head'."),
@@ -324,3 +331,58 @@ def test_a_model_that_is_not_installed_is_left_out_and_said(
     assert run.info["notes"] == [why]
     assert {trial["target"] for trial in run.trials} == {"threaded"}
     assert processes_below() == []
+
+
+def test_a_run_with_everything_at_once_counts_its_cells_and_leaves_all_in_its_files(
+    tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """(2 models + theirs + 2 models under another) x 2 works x 2 numbers of units = 20 cells."""
+    theirs = " ".join(["theirs=python3", odd_server.__file__, "--port {port} --body 'done\n'"])
+    words = ["--target", theirs, "--python", sys.executable, "--units", "1,2"]
+    words += ["--work", "/delay=1ms,/call=1ms", "--connections", "1", "--out", str(tmp_path / "r")]
+    assert main(["run", "--profile", str(tiny), *words]) == 0
+    shown = capfd.readouterr().err.splitlines()
+    assert shown[0] == "Tiny: 20 cells a round, about 1:00"
+    run = read_run(tmp_path / "r")
+    assert len(run.trials) == 20
+    label = f"@{sys.version_info.major}.{sys.version_info.minor}"
+    kinds = {target["name"]: target["kind"] for target in run.info["targets"]}
+    assert kinds == {
+        "threaded": "driver",
+        "uvloop": "driver",
+        "theirs": "command",
+        f"threaded{label}": "driver",
+        f"uvloop{label}": "driver",
+    }
+    (grid,) = run.info["config"]["grids"]
+    assert (grid["units"], grid["works"]) == ([1, 2], ["/delay=1ms", "/call=1ms"])
+    assert grid["delays_s"] == [0.001, 0.001]
+    assert ["theirs", "uvloop"] in grid["pairs"]
+    assert [f"uvloop{label}", "uvloop"] in grid["pairs"]
+    assert [f"uvloop{label}", f"threaded{label}"] in grid["pairs"]
+    assert (
+        "theirs has no {units} in its command: at every point it has its own" in (run.info["notes"])
+    )
+    assert all(t["valid"] for t in run.trials if t["target"] != "theirs"), run.trials
+    assert str(ROOT) not in json.dumps(
+        [target["command"] for target in run.info["targets"] if target["kind"] == "driver"]
+    )
+    assert processes_below() == []
+
+
+def test_a_stack_is_named_like_a_model_and_left_out_where_it_is_not_installed(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stacks = {
+        name: Stanza(name, ("serve", "{port}"), tmp_path, kind="stack", family="async", library=lib)
+        for name, lib in (("here", "json"), ("away", "no_such_library"))
+    }
+    monkeypatch.setattr("bench.cli.choice.read_stacks", lambda: stacks)
+    words = ["--models", "here,away,threaded", "--connections", "1", "--out", str(tmp_path / "r")]
+    assert main(["run", "--profile", str(tiny), *words]) == 0
+    run = read_run(tmp_path / "r")
+    why = "away is left out: it needs no_such_library: pip install no_such_library"
+    assert run.info["notes"] == [why]
+    assert run.info["config"]["grids"][0]["pairs"] == [["here", "threaded"]]
+    assert [t["valid"] for t in run.trials if t["target"] == "threaded"] == [True]
+    assert [t["valid"] for t in run.trials if t["target"] == "here"] == [False]

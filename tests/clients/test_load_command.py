@@ -220,10 +220,31 @@ def test_a_batch_measures_the_processes_that_it_is_told_to_watch(
     assert figures["server_cpu_utilisation"] > 0
 
 
+def test_a_batch_measures_an_upstream_by_the_call(
+    batch: subprocess.Popen[str], server: ScriptedServer
+) -> None:
+    order = {"url": server.url, "connections": 1, "upstream_pids": [os.getpid()]}
+    figures = measure(batch, {**order, "calls_per_request": 2})
+    used = figures["upstream_cpu_us_per_call"] * 2 * figures["completions"]
+    assert used == pytest.approx(
+        figures["upstream_cpu_utilisation"] * figures["duration_s"] * 1e6, rel=1e-6
+    )
+    assert used > 0
+
+
 def test_a_batch_checks_bodies(batch: subprocess.Popen[str], server: ScriptedServer) -> None:
     order = {"url": server.url, "connections": 1, "window_limit_s": 0.3}
     assert measure(batch, {**order, "body": "ok"})["errors"]["body"] == 0
     assert measure(batch, {**order, "body": "no"})["errors"]["body"] > 0
+
+
+def test_a_batch_checks_bodies_that_are_no_text(batch: subprocess.Popen[str]) -> None:
+    """Bytes come as Latin-1, which has a character for each."""
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\xff\x00"
+    with ScriptedServer(lambda turn: turn.send(reply)) as server:
+        order = {"url": server.url, "connections": 1, "window_limit_s": 0.3}
+        assert measure(batch, {**order, "body": "\xff\x00"})["errors"]["body"] == 0
+        assert measure(batch, {**order, "body": "\xfe\x00"})["errors"]["body"] > 0
 
 
 def test_connections_of_a_batch_stay_open_until_they_are_released(

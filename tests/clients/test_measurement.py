@@ -92,6 +92,24 @@ def test_the_server_is_charged_per_completion_only_where_it_was_watched() -> Non
     assert result["server_cpu_utilisation"] == pytest.approx(0.0784)
 
 
+def test_the_upstream_is_charged_per_call_only_where_there_is_one() -> None:
+    """19.6 ms of CPU for 392 completions that called twice each."""
+    calls = replace(LOAD, upstream_pids=(1,), calls_per_request=2)
+    assert measurement(calls, raw())["upstream_cpu_us_per_call"] == pytest.approx(25.0)
+    assert "upstream_cpu_us_per_call" not in measurement(LOAD, raw())
+    assert "upstream_cpu_us_per_call" not in measurement(replace(LOAD, upstream_pids=(1,)), raw())
+
+
+def test_what_the_upstream_uses_of_the_generators_core_counts_as_busy() -> None:
+    """60% and 35% of the window: neither alone is too much."""
+    busy = replace(raw(), client_cpu_ns=600 * MS, upstream_cpu_ns=350 * MS)
+    calls = replace(LOAD, upstream_pids=(1,), calls_per_request=1)
+    assert measurement(LOAD, busy)["valid"]
+    assert measurement(calls, busy)["invalid_reasons"] == [
+        "generator and upstream were busy 95% of the window (limit 90%)"
+    ]
+
+
 def test_latency_is_a_lower_bound_where_a_reply_was_not_waited_for() -> None:
     assert not measurement(LOAD, raw())["latency_at_least"]
     assert measurement(LOAD, replace(raw(), owed=1))["latency_at_least"]

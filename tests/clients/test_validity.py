@@ -28,6 +28,10 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "exactly as many completions as wanted": {"completions": 10, "completions_wanted": 10},
     "busy 90%": {"client_cpu_utilisation": 0.90},
     "busy unknown": {"client_cpu_utilisation": None},
+    "busy 90% with the upstream": {
+        "client_cpu_utilisation": 0.5,
+        "upstream_cpu_utilisation": 0.4,
+    },
     "2% above the bound": {"bound_ratio": 1.02},
     "no bound, as nothing waits": {"bound_ratio": None},
     "Little's law 5% low": {"little_ratio": 0.95},
@@ -57,6 +61,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "busy 91%": (
         {"client_cpu_utilisation": 0.91},
         "the generator was busy 91% of the window (limit 90%)",
+    ),
+    "busy 91% with the upstream": (
+        {"client_cpu_utilisation": 0.5, "upstream_cpu_utilisation": 0.41},
+        "generator and upstream were busy 91% of the window (limit 90%)",
     ),
     "2.1% above the bound": (
         {"bound_ratio": 1.021},
