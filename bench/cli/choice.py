@@ -62,10 +62,12 @@ def choose(
         folder = servers_alone(Path(stack.enter_context(TemporaryDirectory(prefix="crossover-"))))
         drivers = {name: model for name, model in models.items() if model.kind == "driver"}
         for interpreter in interpreters.values():
-            under_it, hint = models_under(interpreter, drivers, folder)
-            models |= under_it
-            hints += hint
+            models |= models_under(interpreter, drivers, folder)
         resolved = with_interpreters(resolved, models, list(interpreters))
+        lacking = {original_of(t) for t in resolved.targets if not models[original_of(t)].available}
+        for label, interpreter in interpreters.items():
+            if any(name.endswith(f"@{label}") for name in lacking):
+                hints.append(interpreter.how_to_complete())
     resolved, notices = without_unavailable(resolved, models)
     settings = _settings(resolved)
     for name in resolved.targets:

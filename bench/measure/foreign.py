@@ -14,6 +14,9 @@ HOST = "127.0.0.1"
 PROBE_TIMEOUT_S = 5.0
 # How long a server may answer with errors while it starts.
 FAILING_S = 1.0
+# How often one that fails is asked, and how long one is waited for at least.
+FAILING_PROBE_EVERY_S = 0.1
+LEAST_WAIT_S = 1.0
 
 
 def command_words(text: str, where: str) -> list[str]:
@@ -64,21 +67,26 @@ class ForeignProcess(Process):
         super().__init__(name, words, cores=cores, env=env, cwd=cwd)
         self._port, self._ready_path = port, ready_path
         self._timeout_s = ready_timeout_s
-        self._deadline_s = time.monotonic() + ready_timeout_s
+        self._started_s = time.monotonic()
 
     def wait_ready(self, timeout_s: float | None = None) -> Ready:
-        """Poll until it answers with success. Kills it and raises TargetError when it does not."""
-        if timeout_s is not None:
-            self._timeout_s, self._deadline_s = timeout_s, time.monotonic() + timeout_s
-        last, status = None, None
+        """Poll until it answers with success. Kills it and raises TargetError when it does not.
+
+        Its time counts from its start, but it is given a moment however late it is asked: another
+        that was waited for meanwhile must not cost it its turn.
+        """
+        asked_s = time.monotonic()
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
+        deadline_s = max(self._started_s + timeout_s, asked_s + min(timeout_s, LEAST_WAIT_S))
+        status, last = _status(self._port, self._ready_path), None
         while status is None or not 200 <= status < 300:
-            if not self.alive or time.monotonic() > self._deadline_s:
-                asked = f"GET {self._ready_path} at {HOST}:{self._port} never succeeded"
-                answer = f"its last answer was {last}" if last else "it never answered"
-                self.fail(f"was not ready within {self._timeout_s:g} s: {asked}, {answer}")
-            status = _status(self._port, self._ready_path)
             last = status or last
-            time.sleep(PROBE_EVERY_S)
+            if not self.alive or time.monotonic() > deadline_s:
+                path = f"GET {self._ready_path} at {HOST}:{self._port} never succeeded"
+                answer = f"its last answer was {last}" if last else "it never answered"
+                self.fail(f"was not ready within {timeout_s:g} s: {path}, {answer}")
+            time.sleep(PROBE_EVERY_S if status is None else FAILING_PROBE_EVERY_S)
+            status = _status(self._port, self._ready_path)
         if not self.alive:  # then something else answers at its port
             self.fail("is gone")
         self.ready = Ready(HOST, self._port, self.pids()[0], self.name)

@@ -47,6 +47,14 @@ class Interpreter:
         numbers = ".".join(self.version.split(".")[:2])
         return f"{name}{numbers}{'t' if self.free_threaded else ''}"
 
+    def how_to_complete(self) -> str:
+        """What to do where it lacks a library."""
+        return (
+            f"what Python {self.label} lacks comes with an environment of its own: make setup "
+            f"VENV=.venv-{self.label} PYTHON={self.asked}, "
+            f"then --python .venv-{self.label}/bin/python"
+        )
+
 
 def ask_interpreters(asked: Sequence[str]) -> list[Interpreter]:
     """What the executables are, each with a label of its own. UserError for what will not do."""
@@ -64,8 +72,8 @@ def ask_interpreters(asked: Sequence[str]) -> list[Interpreter]:
 
 def models_under(
     interpreter: Interpreter, models: Mapping[str, Model], folder: Path
-) -> tuple[dict[str, Model], list[str]]:
-    """The models as the interpreter can run them, by names as `uvloop@3.13`, and notices.
+) -> dict[str, Model]:
+    """The models as the interpreter can run them, by names as `uvloop@3.13`.
 
     `folder` is that of `servers_alone`.
     """
@@ -84,12 +92,7 @@ def models_under(
             why = f"the servers do not run under Python {label}: {said}"
         there = f"{name}@{label}"
         found[there] = replace(model, name=there, available=why is None, why_unavailable=why)
-    if all(model.available for model in found.values()):
-        return found, []
-    return found, [
-        f"what Python {label} lacks comes with an environment of its own: make setup "
-        f"VENV=.venv-{label} PYTHON={interpreter.asked}, then --python .venv-{label}/bin/python"
-    ]
+    return found
 
 
 def servers_alone(folder: Path) -> Path:

@@ -386,3 +386,26 @@ def test_a_stack_is_named_like_a_model_and_left_out_where_it_is_not_installed(
     assert run.info["config"]["grids"][0]["pairs"] == [["here", "threaded"]]
     assert [t["valid"] for t in run.trials if t["target"] == "threaded"] == [True]
     assert [t["valid"] for t in run.trials if t["target"] == "here"] == [False]
+
+
+def test_only_an_interpreter_that_lacks_what_is_asked_for_gets_a_hint(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A program that is ours, but for uvloop, under another version."""
+    other = tmp_path / "other-python"
+    away = 'import sys; sys.modules["uvloop"] = None; import runpy; sys.argv[1:] = sys.argv[4:]'
+    run_servers = f'{away}; runpy.run_module("servers", run_name="__main__")'
+    other.write_text(
+        f'#!/bin/sh\n[ $1 = -c ] && exec {sys.executable} "$@"\n'
+        f"exec {sys.executable} -P -c '{run_servers}' \"$@\"\n"
+    )
+    other.chmod(0o755)
+    for models, left_out in (("threaded", False), ("threaded,uvloop", True)):
+        out = tmp_path / models
+        words = ["--models", models, "--python", str(other), "--connections", "1"]
+        assert main(["run", "--profile", str(tiny), *words, "--out", str(out)]) == 0
+        notes = read_run(out).info["notes"]
+        assert len(notes) == 2 * left_out
+        if left_out:
+            assert notes[0].startswith("uvloop@3.")
+            assert f"PYTHON={other}, then --python .venv-3." in notes[1]

@@ -1,5 +1,6 @@
 """The delivered delay: waits that each model records of itself, after the rounds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,16 @@ def test_after_the_rounds_every_model_says_how_late_its_waits_ended(
         assert summary["min"] <= summary["p50"] <= summary["max"]
         assert summary["p50"] > -2000, "no wait can end before it began"
     assert len(run.trials) == 3
+
+
+def test_one_process_records_where_a_model_usually_has_several() -> None:
+    ours = odd_target("ours")
+    several = replace(ours, model=replace(ours.model, default_workers=8))
+    threads = replace(several, model=replace(several.model, workers_are="threads"))
+    for target, words in ((ours, []), (several, ["--workers", "1"]), (threads, [])):
+        with target.launch_recording((), Path("/tmp/waits")) as process:
+            assert process.command[-2 - len(words) :] == ["--record-waits", "/tmp/waits", *words]
+            process.kill()
 
 
 def test_without_a_delivered_delay_there_is_no_such_file(tmp_path: Path) -> None:

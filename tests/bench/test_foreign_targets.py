@@ -179,6 +179,19 @@ def test_one_that_is_slow_to_start_may_be_given_more_time(tmp_path: Path) -> Non
     assert trial["valid"]
 
 
+def test_one_that_is_never_ready_does_not_cost_the_next_its_time(tmp_path: Path) -> None:
+    """Both have half a second from their start; the first uses up that of both."""
+    never = foreign_target("never", "--status", "500", ready_timeout_s=0.5)
+    fine = foreign_target("fine", ready_timeout_s=0.5)
+    targets = {target.name: target for target in (never, fine)}
+    fleet = Fleet(targets, [Server("never"), Server("fine")], {1: ()})
+    try:
+        assert set(fleet.start_all()) == {Server("never")}
+        assert fleet.is_alive(Server("fine"))
+    finally:
+        fleet.kill_all()
+
+
 # Those that answer wrongly
 
 
