@@ -90,6 +90,7 @@ MODELS = {
             default_workers=64,
         ),
         Model("trio", "async", "servers.trio_nursery", library="trio"),
+        Model("twisted", "async", "servers.twisted_protocol", library="twisted"),
         Model("gevent", "async", "servers.gevent_greenlets", library="gevent"),
     )
 }
