@@ -36,6 +36,8 @@ class Progress:
         )
         self.task = self.bar.add_task("starting", total=self.cells, where="")
         minutes = f"about {_clock(profile.budget_s)}"
+        if profile.delivered_delay_s is not None:
+            minutes += ", and the delivered delay after it"
         self._say(f"{profile.title}: {self.cells} cells a round, {minutes}")
         for notice in notices:
             self.notice(notice)

@@ -44,7 +44,10 @@ def run(
     delay: Annotated[str | None, typer.Option(help="only these delays: 0ms,20ms")] = None,
     work: Annotated[
         list[str] | None,
-        typer.Option(help="only this work: /delay=20ms/spin=1ms,/call=20ms; may be repeated"),
+        typer.Option(
+            metavar="PATH",
+            help="only this work: /delay=20ms/spin=1ms,/call=20ms; may be repeated",
+        ),
     ] = None,
     connections: Annotated[
         str | None, typer.Option(help="only these numbers of connections: 1,64")

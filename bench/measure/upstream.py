@@ -7,7 +7,7 @@ there. Must not know what calls it.
 import sys
 from collections.abc import Collection
 
-from bench.measure.process import Process, TargetError
+from bench.measure.process import Process
 
 COMMAND = (sys.executable, "-P", "-m", "servers.upstream")
 
@@ -45,10 +45,6 @@ class Upstream:
             process.kill()
 
     def _launch(self, flags: Collection[str]) -> None:
-        process = Process("upstream", (*COMMAND, *flags), cores=self._cores)
-        try:
-            ready = process.wait_ready()
-        except TargetError:
-            process.kill()
-            raise
-        self._process, self.address = process, f"{ready.host}:{ready.port}"
+        self._process = Process("upstream", (*COMMAND, *flags), cores=self._cores)
+        ready = self._process.wait_ready()
+        self.address = f"{ready.host}:{ready.port}"

@@ -1,5 +1,6 @@
 """What a run shows while it measures, off a terminal."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,3 +75,23 @@ def test_a_slice_is_shown_with_its_cell_its_result_and_the_time_left(trial: dict
         where = progress.bar.tasks[0].fields["where"]
     result = "12,346 req/s" if trial["valid"] else "not valid"
     assert where == f"1:15 left   threaded / x 64 close: {result}"
+
+
+def test_the_cells_of_every_axis_are_counted_and_the_server_of_each_is_named() -> None:
+    """2 targets x 2 numbers of workers x 2 numbers of server cores."""
+    profile = tiny(grid("threaded", "uvloop", workers=[None, 2], server_cores=[1, 2]))
+    with Progress(profile, []) as progress:
+        assert progress.cells == 8
+        for cell in round_order(profile, 0):
+            progress.slice_ends(cell, TRIAL, 0.0)
+            where = progress.bar.tasks[0].fields["where"]
+            assert f"left   {cell.server} / x 1: " in where
+
+
+def test_the_delivered_delay_is_announced_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(replace(PROFILE, delivered_delay_s=0.02), []) as progress:
+        progress.waits_begin("uvloop", "idle")
+    assert shown(capsys) == [
+        "Tiny: 5 cells a round, about 4:20, and the delivered delay after it",
+        "delivered delay: uvloop, idle",
+    ]

@@ -219,6 +219,15 @@ def test_waits_are_read_where_they_were_measured_and_a_torn_line_is_left_out(tmp
     assert read_waits(run) == [WAIT]
 
 
+def test_waits_are_on_disk_beside_the_slices_when_they_are_appended(writer):
+    writer.append_waits(WAIT)
+    writer.append(TRIAL)
+    writer.append_waits(WAIT | {"load": "loaded"})
+    run = read_run(writer.folder)
+    assert [each["load"] for each in read_waits(run)] == [WAIT["load"], "loaded"]
+    assert len(run.trials) == 1
+
+
 def test_a_damaged_line_of_waits_is_told_by_its_place(tmp_path):
     run = read_run(write_run(tmp_path, grids=[CLOSE], rounds=1))
     (tmp_path / "waits.jsonl").write_text(json.dumps(WAIT | {"load": "some"}) + "\n")
