@@ -99,6 +99,7 @@ _MEASURED = (
     "server_threads",
     "client_cpu_us_per_request",
     "client_cpu_utilisation",
+    "upstream_cpu_us_per_call",
 )
 TRIAL: Mapping[str, Any] = {
     "target": TEXT,
@@ -115,6 +116,7 @@ TRIAL: Mapping[str, Any] = {
     "invalid_reasons??": [TEXT],
     "errors??": {"*": WHOLE},
     "latency_at_least??": FLAG,
+    "shared_core??": FLAG,
     **{f"{latency}_ms??": {"*??": AMOUNT} for latency in ("response_time", "service_time")},
     "lateness_ms??": {"*??": NUMBER},
     "response_time_hist??": TEXT,

@@ -61,7 +61,8 @@ def trials_frame(run: Run) -> pd.DataFrame:
     rows = [_trial_row(trial, targets.get(trial["target"], {})) for trial in run.trials]
     frame = pd.DataFrame(rows, columns=_columns())
     numbers = [*_MEASURED, *_latency_columns(), "delay_s", "workers", "units", "own_workers"]
-    return frame.astype(dict.fromkeys(numbers, float)).astype({"valid": bool, "at_least": bool})
+    flags = ("valid", "at_least", "shared_core")
+    return frame.astype(dict.fromkeys(numbers, float)).astype(dict.fromkeys(flags, bool))
 
 
 def cells_frame(trials: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
@@ -70,7 +71,8 @@ def cells_frame(trials: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     Throughput is the geometric mean over rounds with its Student-t interval (`throughput_low_rps`,
     `throughput_high_rps`); everything else is the median over slices, percentiles included: tails
     are never pooled. `slices`, `invalid` and `reasons` (a Counter) count what was left out;
-    `at_least` says that some latency is a lower bound.
+    `at_least` says that some latency is a lower bound, `shared_core` that server and generator
+    were on one core.
     """
     groups = trials.groupby(list(CELL_KEYS), dropna=False, sort=False)
     rows = [_cell_row(key, group, confidence) for key, group in groups]
@@ -122,7 +124,7 @@ def why_invalid(trials: pd.DataFrame) -> Counter[str]:
 
 def _columns() -> list[str]:
     about = ["model", "family", "own_workers", "round", "order", "t_s"]
-    outcome = ["valid", "reasons", "errors", "at_least"]
+    outcome = ["valid", "reasons", "errors", "at_least", "shared_core"]
     return [*CELL_KEYS, *about, *outcome, *_MEASURED, *_latency_columns(), "response_time_hist"]
 
 
@@ -131,9 +133,10 @@ def _latency_columns() -> list[str]:
 
 
 def _cell_columns() -> list[str]:
-    counts = ["model", "family", "slices", "invalid", "reasons", "at_least", "rounds"]
+    counts = ["model", "family", "slices", "invalid", "reasons", "at_least"]
+    rounds = ["shared_core", "rounds"]
     throughput = ["throughput_rps", "throughput_low_rps", "throughput_high_rps"]
-    return [*counts, *throughput, *RESOURCES, "bound_ratio", *_latency_columns()]
+    return [*counts, *rounds, *throughput, *RESOURCES, "bound_ratio", *_latency_columns()]
 
 
 def _trial_row(trial: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,6 +152,7 @@ def _trial_row(trial: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str,
         "reasons": tuple(trial.get("invalid_reasons") or ()),
         "errors": sum((trial.get("errors") or {}).values()),
         "at_least": bool(trial.get("latency_at_least")),
+        "shared_core": bool(trial.get("shared_core")),
         "response_time_hist": trial.get("response_time_hist"),
     }
 
@@ -164,6 +168,7 @@ def _cell_row(key: tuple[Any, ...], group: pd.DataFrame, confidence: float) -> d
         "invalid": len(group) - len(valid),
         "reasons": why_invalid(group),
         "at_least": bool(valid["at_least"].any()),
+        "shared_core": bool(group["shared_core"].any()),
         "rounds": len(logs),
     }
     return {**row, **_throughput(logs, confidence), **medians.to_dict()}

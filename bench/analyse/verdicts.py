@@ -81,7 +81,8 @@ def comparisons(run: Run) -> list[Comparison]:
     families = {target["name"]: target.get("family") for target in run.info["targets"]}
     found = []
     for a, b, connection in declared_pairs(run):
-        points = [point for point in _points(cells, a, b) if point["connection"] == connection]
+        grids = [grid for grid in _grids_of(run, a, b) if grid["connection"] == connection]
+        points = [p for p in _points(cells, a, b) if any(_has_point(grid, p) for grid in grids)]
         for metric in METRICS:
             for point in points:
                 key = tuple(point.values())
@@ -98,6 +99,24 @@ def declared_pairs(run: Run) -> dict[tuple[str, str, str], int]:
         for a, b in grid.get("pairs", ()):
             declared[a, b, grid["connection"]] += _points_of(grid)
     return dict(declared)
+
+
+def _grids_of(run: Run, a: str, b: str) -> list[Mapping[str, Any]]:
+    """The grids that declare a pair."""
+    return [g for g in run.config.get("grids", ()) if [a, b] in list(map(list, g.get("pairs", ())))]
+
+
+def _has_point(grid: Mapping[str, Any], point: Mapping[str, Any]) -> bool:
+    """Whether a point is one of a grid: another grid may have the same targets in other settings.
+
+    An axis that a grid does not name may have any value.
+    """
+    works, delays_s = grid.get("works"), grid.get("delays_s")
+    is_work = point["work"] in works if works else not delays_s or point["delay_s"] in delays_s
+    axes = (name for name in ("workers", "units", "server_cores") if grid.get(name))
+    in_axes = all(point[name] in grid[name] for name in axes)
+    same_mode = point["connection"] == grid["connection"]
+    return bool(same_mode and is_work and point["connections"] in grid["connections"] and in_axes)
 
 
 def summary(run: Run, compared: Sequence[Comparison]) -> dict[str, Any]:

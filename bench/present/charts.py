@@ -137,7 +137,8 @@ def _facets(cells: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         words = settings_text(facet, varying)
         kind = [facet["kind"]] if facet["kind"] != "delay" else []
         work = [f"work: {name}" for name in kind]
-        where = ", ".join([f"connection: {facet['connection']}", *work, *words])
+        shared = ["server and generator share a core"] if chosen["shared_core"].any() else []
+        where = ", ".join([f"connection: {facet['connection']}", *work, *words, *shared])
         yield where, "-".join([facet["connection"], *kind, *words]), chosen
 
 

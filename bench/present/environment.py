@@ -20,6 +20,7 @@ _SHOWN = (
     "generator_cores",
     "shared_core",
     "spin_rounds_per_us",
+    "hash_rounds_per_us",
     "config",
 )
 _OF_TARGETS = ("title", "workers", "workers_are", "threads", "path", "python")

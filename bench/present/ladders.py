@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -62,7 +63,7 @@ def drawings(ladders: Sequence[Decomposition]) -> Iterator[Drawing]:
             f"ladder-{rungs[0]}-{rungs[-1]}-{connection}-{kind}",
             f"Throughput of {rungs[-1]} / {rungs[0]} (connection: {connection}, work: {kind}),"
             f" split into the steps{between}; the table has the same numbers.",
-            lambda group=group: waterfall(group),  # type: ignore[misc]
+            partial(waterfall, group),
         )
 
 
@@ -84,13 +85,11 @@ def waterfall(ladders: Sequence[Decomposition]) -> Figure:
         axes.set_title("not measured", loc="left", color=MUTED)
     for found in ladders:
         if found.point["connections"] in counts:
-            row, column = (
-                works.index(_work(found, varying)),
-                counts.index(found.point["connections"]),
-            )
-            _panel(grid[row][column], found)
-            name = connections_name(found.point["connections"])
-            grid[row][column].set_title(f"{_work(found, varying)}, {name}", loc="left", color=INK)
+            work, count = _work(found, varying), found.point["connections"]
+            axes = grid[works.index(work)][counts.index(count)]
+            _panel(axes, found)
+            name = f"{work}, {connections_name(count)}".replace("), ", ")\n")
+            axes.set_title(name, loc="left", color=INK)
     first = grid[0][0]
     first.set_yticks(range(len(steps)), [_step_name(step) for step in steps])
     first.set_ylim(len(steps) - 0.4, -0.6)
@@ -135,13 +134,14 @@ def words(ladders: Sequence[Decomposition]) -> Section:
 
 
 def _groups(ladders: Iterable[Decomposition]) -> dict[tuple[Any, ...], list[Decomposition]]:
-    """The points of a ladder by its rungs, connection mode and kind of work."""
+    """The points of a ladder by its rungs, connection mode and kind of work, delays first."""
     groups: dict[tuple[Any, ...], list[Decomposition]] = {}
     for found in ladders:
         point = found.point
         key = found.rungs, point["connection"], kind_of(point["work"])
         groups.setdefault(key, []).append(found)
-    return groups
+    in_order = sorted(groups, key=lambda key: (key[0], key[1] == "close", key[2] != "delay"))
+    return {key: groups[key] for key in in_order}
 
 
 def _sentences(ladders: Sequence[Decomposition]) -> Iterator[str]:

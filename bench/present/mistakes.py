@@ -6,6 +6,7 @@ The same time is asked for as `block` and as `delay`. It shows what `mistake` fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -52,7 +53,7 @@ def drawings(losses: Sequence[Loss], styles: Styles) -> Iterator[Drawing]:
             f"block-{'-'.join(name)}",
             f"Throughput of each target with a delay and with a blocking call of the same time"
             f" ({where}), by connections; the table has the same numbers.",
-            lambda group=group, where=where: figure(group, styles, where),  # type: ignore[misc]
+            partial(figure, group, styles, where),
         )
 
 

@@ -156,7 +156,7 @@ def log_y(row: Sequence[Axes]) -> None:
     if not drawn:
         return
     least, most = min(limits.y0 for limits in drawn), max(limits.y1 for limits in drawn)
-    if 0 < least and most < least * 1.01:
+    if least > 0 and most < least * 1.01:
         first.set_ylim(least / 2, most * 2)
     first.set_yscale("log")
     low, high = first.get_ylim()

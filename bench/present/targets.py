@@ -7,6 +7,7 @@ run.json; the arithmetic of limits is not its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from statistics import median
 from typing import Any
 
 from bench.analyse.limits import Limit, count_of, limit
@@ -55,7 +56,8 @@ def workers_text(target: Target) -> str:
         return count_of(workers, "thread") if workers else NOTHING
     known = [count_of(workers, "process")] if workers else []
     known += [count_of(threads, "thread")] if threads else []
-    one = ", one request at a time each" if target.get("serves_one_at_a_time") else ""
+    each = " each" if (workers or 1) > 1 else ""
+    one = f", one request at a time{each}" if target.get("serves_one_at_a_time") else ""
     return f"{' x '.join(known)}{one}" if known else NOTHING
 
 
@@ -66,7 +68,7 @@ def interpreter_text(python: Mapping[str, Any]) -> str:
 
 def limits_section(run: Run) -> Section:
     """Every number that limits a target somewhere in the run, and the throughput that it allows."""
-    return Section("Which number is the limit", [*_limits(run), *_one_core(run)])
+    return Section("Which number is the limit", [*_limits(run), *_one_core(run), *_upstream(run)])
 
 
 def _limits(run: Run) -> Iterator[str]:
@@ -114,6 +116,7 @@ def _points(run: Run) -> list[tuple[str, dict[str, Any]]]:
             order.get(known[0], len(order)),
             known[0],
             in_order(known[1]["work"], known[1]["delay_s"]),
+            *(known[1][key] or 0 for key in ("workers", "units", "server_cores")),
         ),
     )
 
@@ -131,6 +134,16 @@ def _one_core(run: Run) -> Iterator[str]:
         yield (
             f"Where servers had 1 core, that is the limit of CPU work for {list_text(several)} as"
             " well: several processes, or threads without an interpreter lock, add none."
+        )
+
+
+def _upstream(run: Run) -> Iterator[str]:
+    """What a call cost the upstream, which is no part of any target."""
+    costs = [cost for trial in run.trials if (cost := trial.get("upstream_cpu_us_per_call"))]
+    if costs:
+        yield (
+            f"The upstream used {number_text(median(costs))} us of CPU per call (median over"
+            f" {count_text(len(costs))} slices); its CPU counts with the generator's."
         )
 
 

@@ -7,6 +7,7 @@ do. Knows the lines of waits.jsonl; it judges nothing but who is first and last.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -46,7 +47,7 @@ def drawings(waits: Sequence[Wait], styles: Styles) -> Iterator[Drawing]:
             f"waits-{asked}",
             f"How much longer than {asked} the waits of each target took, idle and loaded: least,"
             " most and percentiles; the table has the same numbers.",
-            lambda mine=mine, asked=asked: figure(mine, styles, asked),  # type: ignore[misc]
+            partial(figure, mine, styles, asked),
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench.analyse.limits import count_of
 from bench.analyse.verdicts import Comparison, declared_pairs
 from bench.present.settings import settings_text, varied
 from bench.present.units import (
@@ -220,9 +221,19 @@ def _count(metric: str, counts: Mapping[str, int]) -> str:
 
 def _caveats(run: Run) -> list[str]:
     caveats = [str(note) for note in run.info.get("notes") or ()]
-    if run.info.get("shared_core"):
-        caveats.append("Server and generator shared a core, so each slowed the other.")
+    caveats += _shared_core(run)
     if run.torn:
         caveats.append("The last slice was cut off while it was written and is left out.")
     caveats.append("It holds for this machine, these versions and the connections measured.")
     return caveats
+
+
+def _shared_core(run: Run) -> list[str]:
+    """Whether server and generator shared a core: always, or with so many cores for the server."""
+    shared = sorted({trial["server_cores"] for trial in run.trials if trial.get("shared_core")})
+    if run.info.get("shared_core"):
+        return ["Server and generator shared a core, so each slowed the other."]
+    cores = [count_of(count, "server core") for count in shared]
+    return [
+        f"With {list_text(cores)} server and generator shared a core, so each slowed the other."
+    ][: len(cores)]

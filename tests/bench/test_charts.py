@@ -180,6 +180,13 @@ def test_own_numbers_and_a_set_number_of_workers_are_not_one_figure(tmp_path):
     assert {"throughput-close", "throughput-close-1-worker"} <= set(charts)
 
 
+def test_cells_whose_server_shares_a_core_with_the_generator_are_marked(tmp_path):
+    charts = drawn_works(tmp_path, lambda trial: trial | {"shared_core": True})
+    assert "server and generator share a core" in charts["throughput-close"]
+    charts = drawn_works(tmp_path)
+    assert "share a core" not in charts["throughput-close"]
+
+
 def test_many_targets_have_their_legend_beside_the_panels(tmp_path):
     few = drawn_works(tmp_path / "few")["throughput-close-block"]
     grid = WORKS | {"targets": list(MODELS)}

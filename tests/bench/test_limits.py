@@ -124,6 +124,16 @@ def test_what_one_core_hides_is_told(tmp_path):
     assert "uvloop@3.13t" in sentence
 
 
+def test_what_a_call_costs_the_upstream_is_told(tmp_path):
+    def change(trial):
+        return trial | {"upstream_cpu_us_per_call": 20.0 + trial["round"]}
+
+    grid = GRID | {"targets": ["uvloop"], "works": ["/call=20ms"]}
+    run = read_run(write_run(tmp_path, grids=[grid], rounds=3, old=False, change=change))
+    (sentence,) = limits_section(run).sentences
+    assert sentence.startswith("The upstream used 21.0 us of CPU per call (median over 6 slices)")
+
+
 def test_the_table_of_targets_has_their_own_numbers_and_interpreters(tmp_path):
     grid = GRID | {"targets": ["thread-pool", "prefork", "gunicorn-gthread", "uvloop@3.13t"]}
     run = read_run(write_run(tmp_path, grids=[grid], rounds=1, old=False))
@@ -140,6 +150,8 @@ def test_an_old_run_has_a_table_of_targets_as_far_as_it_knows(tmp_path):
     rows = {row[0]: row[1:] for row in target_rows(run)}
     assert rows["uvloop"] == ["uvloop", "async", "-", "-", "-", "-", "python -m servers uvloop"]
     assert workers_text(own("uvloop")) == "1 process"
+    alone = own("blocking") | {"serves_one_at_a_time": True}
+    assert workers_text(alone) == "1 process, one request at a time"
 
 
 def test_paths_are_read_as_far_as_conclusions_need():

@@ -197,6 +197,20 @@ def test_works_of_one_delay_are_points_of_their_own_plain_delay_first(tmp_path):
     assert {c.workers for c in comparisons(run)} == {None}
 
 
+def test_a_pair_is_judged_at_the_points_of_the_grids_that_declare_it(tmp_path):
+    """Another grid has one of the targets at 4 workers, which was never a question of this pair."""
+    one = ONE | {"workers": [None]}
+    other = one | {"targets": ["uvloop", "trio"], "pairs": [["uvloop", "trio"]], "workers": [4]}
+
+    def change(trial):
+        return trial | {"workers": 4 if trial["order"] % 4 > 1 else None}  # the second grid's
+
+    run = read_run(write_run(tmp_path, rounds=2, grids=[one, other], change=change))
+    found = {(c.b, c.workers) for c in comparisons(run)}
+    assert found == {("threaded", None), ("trio", 4)}
+    assert {c.verdict for c in comparisons(run)} - {"invalid"}
+
+
 def test_verdicts_survive_their_file(tmp_path):
     run = read_run(write_run(tmp_path, rounds=2))
     verdicts = judge(run)

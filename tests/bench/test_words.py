@@ -182,6 +182,15 @@ def test_notes_and_a_shared_core_are_told():
     assert "shared a core" in text
 
 
+def test_a_core_that_some_cells_share_is_told_with_their_number_of_cores(tmp_path):
+    def change(trial):
+        return trial | {"server_cores": 1 + trial["round"], "shared_core": trial["round"] == 1}
+
+    run = read_run(write_run(tmp_path, rounds=2, grids=[GRID], change=change))
+    text = as_text(verdict_words(run, [], summary(run, [])))
+    assert "With 2 server cores server and generator shared a core, so each" in text
+
+
 def test_a_real_run_starts_with_its_first_pair_and_gives_no_ratio_without_an_interval(tmp_path):
     def change(trial):
         lost = trial["target"] == "trio" and trial["connections"] == 16
