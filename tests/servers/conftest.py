@@ -1,4 +1,4 @@
-"""The suites of this folder run over every model of the table, and over two workers of each."""
+"""The suites of this folder run over every model of the table."""
 
 import resource
 from collections.abc import Callable, Iterator
@@ -12,21 +12,21 @@ from servers.models import MODELS, Model
 SIGNS = {"passed": ".", "failed": "F", "error": "E", "skipped": "s"}
 
 
-def _params(model: Model) -> list[Any]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a suite over every model, and where the module says WITH_TWO_WORKERS over two of each."""
+    if "model" in metafunc.fixturenames:
+        too = getattr(metafunc.module, "WITH_TWO_WORKERS", False)
+        params = [param for model in MODELS.values() for param in _params(model, two_workers=too)]
+        metafunc.parametrize("model", params, scope="module")
+
+
+def _params(model: Model, *, two_workers: bool) -> Iterator[Any]:
     why = model.why_unavailable()
     marks = pytest.mark.skipif(bool(why), reason=why or "it can run")
-    two = replace(model, default_workers=2)
-    own = pytest.param(model, id=model.name, marks=marks)
-    if model.name == "blocking":  # with two workers it is prefork
-        return [own]
-    return [own, pytest.param(two, id=f"{model.name}, 2 workers", marks=marks)]
-
-
-@pytest.fixture(scope="module", params=[p for model in MODELS.values() for p in _params(model)])
-def model(request: pytest.FixtureRequest) -> Model:
-    """Each model in turn, with its own number of workers and with two."""
-    assert isinstance(request.param, Model)
-    return request.param
+    yield pytest.param(model, id=model.name, marks=marks)
+    if two_workers and model.name != "blocking":  # which is prefork then
+        two = replace(model, default_workers=2)
+        yield pytest.param(two, id=f"{model.name}, 2 workers", marks=marks)
 
 
 @pytest.fixture(scope="module")

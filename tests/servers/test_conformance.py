@@ -12,6 +12,8 @@ from tests.servers.wire import get, read_exactly, reply, say
 
 _CONNECTION = re.compile(rb"Connection: [a-z-]+\r\n")
 
+WITH_TWO_WORKERS = True
+
 
 def expected(case: Case, model: Model) -> bytes:
     """A model that serves one connection at a time ends it after its first reply."""

@@ -18,6 +18,8 @@ LIMITS = ("--idle-timeout", "600ms", "--request-timeout", "600ms", "--write-time
 MIB = 1 << 20
 IDLE = 5_000
 
+WITH_TWO_WORKERS = True
+
 
 @pytest.fixture(scope="module")
 def strict(model: Model, start_shared_server: StartServer) -> Server:
