@@ -6,7 +6,7 @@ Reads and checks them. Must not know how they are started or measured.
 import importlib.util
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,16 +100,18 @@ def read_stacks() -> dict[str, Stanza]:
 
 
 def read_stanzas(file: Path, kind: Kind = "command") -> dict[str, Stanza]:
-    """All `[targets.NAME]` of a file, by name. FileNotFoundError if there is no such file.
+    """All `[targets.NAME]` of a file, by name; `[env]` is the environment of them all.
 
-    UserError names the file, the stanza and the key.
+    FileNotFoundError if there is no such file. UserError names the file, the stanza and the key.
     """
     table = read_toml(file)
-    known_keys(table, {"targets"}, str(file))
-    targets = table.get("targets", {})
+    known_keys(table, {"targets", "env"}, str(file))
+    targets, env = table.get("targets", {}), table.get("env", {})
+    _environment(env, f"{file}: [env]")
     if not isinstance(targets, dict):
         raise UserError(f"{file}: targets must be tables: write [targets.NAME]")
-    return {name: _stanza(name, each, file, kind) for name, each in targets.items()}
+    stanzas = (_stanza(name, each, file, kind) for name, each in targets.items())
+    return {each.name: replace(each, env={**env, **each.env}) for each in stanzas}
 
 
 def choose_targets(

@@ -218,3 +218,12 @@ def test_the_stacks_of_the_servers_are_read_where_they_have_some(
     (stack,) = read_stacks().values()
     assert (stack.name, stack.kind, stack.cwd) == ("mine", "stack", tmp_path / "servers")
     assert stack.model().kind == "stack"
+
+
+def test_environment_of_the_file_is_that_of_every_target_and_a_target_may_change_it(
+    folder: Path,
+) -> None:
+    stanza = one(folder, '[env]\nA = "1"\nB = "2"\n' + LEAST + 'env = {B = "3"}\n')
+    assert stanza.env == {"A": "1", "B": "3"}
+    with pytest.raises(UserError, match=r"\[env\]: must be a table of texts"):
+        one(folder, "[env]\nA = 1\n" + LEAST)
