@@ -140,10 +140,6 @@ class Connection:
     def on_url(self, fragment: bytes) -> None:
         """Collect the target, which may come in fragments."""
         self._target += fragment
-        if len(self._target) > self._limits.target_bytes:
-            raise _RefusedError(
-                414, f"the target is too long; at most {self._limits.target_bytes} bytes"
-            )
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note the few headers that matter."""
@@ -160,6 +156,11 @@ class Connection:
 
     def on_headers_complete(self) -> None:
         """Decide, before any body comes, whether and how the request is served."""
+        # Not before: what is said of a bad target must not depend on where it was cut.
+        if len(self._target) > self._limits.target_bytes:
+            raise _RefusedError(
+                414, f"the target is too long; at most {self._limits.target_bytes} bytes"
+            )
         # Only HTTP/1.1 stays alive without a header that says so: nothing is left to check.
         if self._hosts == 1 and self._noted is None and self._parser.should_keep_alive():
             self._connection = KEEP if self._keep_alive else CLOSE

@@ -3,9 +3,10 @@
 import gc
 import weakref
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from servers.core.compute import Rates
@@ -17,16 +18,17 @@ from tests.servers.wire import get, reply
 
 CATALOGUE = Catalogue(Rates(1.0, 1.0))
 LIMITS = Limits()
+TIGHT = Limits(target_bytes=16, head_bytes=64, body_bytes=24)
 KIB = 1024
 
 
-def connection(**settings: bool) -> Connection:
-    return Connection(CATALOGUE, LIMITS, **settings)
+def connection(limits: Limits = LIMITS, **settings: bool) -> Connection:
+    return Connection(CATALOGUE, limits, **settings)
 
 
-def exchanges(pieces: Iterable[bytes], **settings: bool) -> list[Exchange]:
+def exchanges(pieces: Iterable[bytes], limits: Limits = LIMITS, **settings: bool) -> list[Exchange]:
     """Feed pieces to a new connection; return what it yields."""
-    fed = connection(**settings)
+    fed = connection(limits, **settings)
     return [exchange for piece in pieces for exchange in fed.receive(piece)]
 
 
@@ -48,25 +50,38 @@ FRAGMENTS = [
 streams = st.lists(st.sampled_from(FRAGMENTS) | st.binary(max_size=30), max_size=6).map(b"".join)
 
 
-@given(streams, st.data(), st.booleans())
+@st.composite
+def damaged_streams(draw: st.DrawFn) -> bytes:
+    """A stream in which a few bytes are missing, or others than they should be."""
+    stream = draw(streams)
+    start = draw(st.integers(0, len(stream)))
+    end = draw(st.integers(start, min(len(stream), start + 3)))
+    return stream[:start] + draw(st.binary(max_size=3)) + stream[end:]
+
+
+@settings(deadline=None)
+@given(damaged_streams(), st.data(), st.sampled_from([LIMITS, TIGHT]), st.booleans())
+@example(b"GET /delay=1ms/delay=1ms\0 HTTP/1.1\r\n\r\n", None, TIGHT, True)  # wrong in two ways
 def test_whole_or_split_anywhere_gives_the_same_exchanges(
-    stream: bytes, data: st.DataObject, keep_alive: bool
+    stream: bytes, data: st.DataObject | None, limits: Limits, keep_alive: bool
 ) -> None:
-    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=8).map(sorted))
-    pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    whole = exchanges([stream], keep_alive=keep_alive)
-    assert exchanges(pieces, keep_alive=keep_alive) == whole
+    places = st.lists(st.integers(0, len(stream)), max_size=8).map(sorted)
+    cuts = data.draw(places) if data else range(1, len(stream))
+    pieces = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
+    whole = exchanges([stream], limits, keep_alive=keep_alive)
+    assert exchanges(pieces, limits, keep_alive=keep_alive) == whole
     assert all(not exchange.close for exchange in whole[:-1])
 
 
-@given(st.lists(st.binary(max_size=200), max_size=5))
+@given(st.lists(st.binary(max_size=200) | damaged_streams(), max_size=5))
 def test_no_input_raises(pieces: list[bytes]) -> None:
     exchanges(pieces)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_replies_are_those_of_the_contract(case: Case) -> None:
-    assert b"".join(exchange.reply for exchange in exchanges([case.sent])) == b"".join(case.replies)
+    received = [case.sent[at : at + 64 * KIB] for at in range(0, len(case.sent), 64 * KIB)]
+    assert b"".join(exchange.reply for exchange in exchanges(received)) == b"".join(case.replies)
 
 
 def test_state_tells_what_the_driver_and_the_client_are_doing() -> None:
