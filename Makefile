@@ -96,16 +96,19 @@ system-packages: ## Install nginx, wrk and curl with apt-get
 	$$as_root apt-get update -q; \
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $${missing/nginx/nginx-light}
 
-$(VENV)/.peers: $(STAMP)
-	@$(BIN)/$(PIP_INSTALL) '.[peers]'
+$(VENV)/.stacks: $(STAMP)
+	@$(BIN)/$(PIP_INSTALL) '.[stacks]'
 	@touch $@
+
+.PHONY: stacks
+stacks: $(VENV)/.stacks ## Install the production servers of servers/stacks.toml
 
 .PHONY: bench-generator
 bench-generator: $(STAMP) ## Generator's CPU per request against wrk's, on nginx (PAIRS=15)
 	@$(BIN)/python -m bench.trials.generator --pairs $(or $(PAIRS),15) $(FLAGS)
 
 .PHONY: bench-drivers
-bench-drivers: $(VENV)/.peers ## Drivers against uvicorn and gunicorn (PAIRS=15)
+bench-drivers: $(VENV)/.stacks ## Drivers against production servers of their family (PAIRS=15)
 	@$(BIN)/python -m bench.trials.drivers --pairs $(or $(PAIRS),15) $(FLAGS)
 
 .PHONY: trial-kill
@@ -113,9 +116,9 @@ trial-kill: $(STAMP) ## SIGKILL the harness at random moments; nothing may be le
 	@$(BIN)/python -m bench.trials.kill --times $(or $(TIMES),10)
 
 .PHONY: constraints
-constraints: $(STAMP) $(VENV)/.peers ## Write down the exact versions installed now
+constraints: $(STAMP) $(VENV)/.stacks ## Write down the exact versions installed now
 	@{ echo "# The exact versions that were tested. Made by 'make constraints'."; \
-	  $(BIN)/python -m pip freeze --all --exclude pip --exclude wheel --exclude-editable; } > constraints.txt.new && mv constraints.txt.new constraints.txt && touch $(STAMP) $(VENV)/.peers
+	  $(BIN)/python -m pip freeze --all --exclude pip --exclude wheel --exclude-editable; } > constraints.txt.new && mv constraints.txt.new constraints.txt && touch $(STAMP) $(VENV)/.stacks
 
 .PHONY: clean
 clean: ## Remove environments and caches, keep results
