@@ -13,8 +13,12 @@ SIGNS = {"passed": ".", "failed": "F", "error": "E", "skipped": "s"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a suite over every model, and where the module says WITH_TWO_WORKERS over two of each."""
-    if "model" in metafunc.fixturenames:
+    """Run a suite over every model, and where the module says WITH_TWO_WORKERS over two of each.
+
+    A test that names its models itself keeps them.
+    """
+    own = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
+    if "model" in metafunc.fixturenames and "model" not in own:
         too = getattr(metafunc.module, "WITH_TWO_WORKERS", False)
         params = [param for model in MODELS.values() for param in _params(model, two_workers=too)]
         metafunc.parametrize("model", params, scope="module")
