@@ -1,7 +1,6 @@
 """Callbacks on an event loop, asyncio's own or uvloop's, as production servers do it: no tasks.
 
-The work for a client is a generator, which stops at `yield` where it has to wait: the callback of
-what it waits for resumes it.
+The work for a client is a generator that stops at `yield`; the end of its wait resumes it.
 """
 
 import asyncio
@@ -10,12 +9,14 @@ from collections.abc import Generator
 from functools import partial
 from typing import Any
 
-from servers.core.listen import end_input
+from servers.core.listen import RECEIVE_BYTES
 from servers.core.service import Service
 from servers.core.watch import Watch
 from servers.core.work import CALL, DELAY, HOLD
 from servers.waits.asyncio_callbacks import waits_of
-from servers.waits.asyncio_server import finish, serve_clients
+from servers.waits.asyncio_server import begin, finish, serve_clients
+
+BUFFER = memoryview(bytearray(RECEIVE_BYTES))  # of all clients: what is read is used at once
 
 
 def serve(listener: socket.socket, service: Service, loop: str) -> None:
@@ -23,26 +24,27 @@ def serve(listener: socket.socket, service: Service, loop: str) -> None:
     serve_clients(listener, service, loop, lambda: partial(Client, service, waits_of(service)))
 
 
-class Client(asyncio.Protocol):
+class Client(asyncio.BufferedProtocol):
     """A connection. `waits` is what its work waits with."""
 
     def __init__(self, service: Service, waits: Any, watch: "Watch[Client]") -> None:
         self.service, self.waits, self.connection = service, waits, service.connection()
-        self.data = b""
-        self.is_full = self.has_ended = self.is_over = False
+        self.data, self.is_full, self.has_ended, self.is_over = b"", False, False, False
         self._watch, self._work = watch, self.work()
         self.resume = partial(next, self._work, None)
 
     def connection_made(self, transport: Any) -> None:
         """Begin."""
         self.transport: asyncio.Transport = transport
-        self._watch.start(self, self.connection, transport.get_write_buffer_size)
-        if self.service.stop.requested:
-            end_input(transport.get_extra_info("socket"))
+        begin(self, self._watch)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        """Say where to read to: asyncio would otherwise allocate 256 KiB each time."""
+        return BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Work on what has come; if there is work already, keep it and read no more meanwhile."""
-        self.data = data
+        self.data = bytes(BUFFER[:nbytes])
         if self.connection.waiting:
             self.resume()
         elif not self.is_over:

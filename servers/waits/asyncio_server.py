@@ -32,7 +32,7 @@ def serve_clients(
     listener: socket.socket,
     service: Service,
     loop: str,
-    prepare: Callable[[], Callable[[Watch[Any]], asyncio.Protocol]],
+    prepare: Callable[[], Callable[[Watch[Any]], asyncio.BufferedProtocol]],
 ) -> None:
     """Serve on the event loop of the library `loop` until asked to stop and all clients have gone.
 
@@ -40,6 +40,13 @@ def serve_clients(
     """
     with asyncio.Runner(loop_factory=importlib.import_module(loop).new_event_loop) as runner:
         runner.run(_serve(listener, service, prepare))
+
+
+def begin(client: Client, watch: Watch[Any]) -> None:
+    """Have a client watched from now on."""
+    watch.start(client, client.connection, client.transport.get_write_buffer_size)
+    if client.service.stop.requested:
+        end_input(client.transport.get_extra_info("socket"))
 
 
 def finish(client: Client) -> None:
@@ -58,7 +65,7 @@ def finish(client: Client) -> None:
 async def _serve(
     listener: socket.socket,
     service: Service,
-    prepare: Callable[[], Callable[[Watch[Any]], asyncio.Protocol]],
+    prepare: Callable[[], Callable[[Watch[Any]], asyncio.BufferedProtocol]],
 ) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_report)
