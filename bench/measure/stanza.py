@@ -51,8 +51,12 @@ class Stanza:
     title: str | None = None
 
     def fills_in(self, name: str) -> bool:
-        """Whether `{name}` stands in the command or in its environment."""
-        return any(f"{{{name}}}" in text for text in (*self.words, *self.env.values()))
+        """Whether `{name}` stands in the command, or in its environment.
+
+        A number of workers that stands in the environment alone is told, not asked for.
+        """
+        told = () if name == "workers" else self.env.values()
+        return any(f"{{{name}}}" in text for text in (*self.words, *told))
 
     @property
     def is_fixed(self) -> bool:
