@@ -115,6 +115,14 @@ bench-drivers: $(VENV)/.stacks ## Drivers against production servers of their fa
 trial-kill: $(STAMP) ## SIGKILL the harness at random moments; nothing may be left (TIMES=10)
 	@$(BIN)/python -m bench.trials.kill --times $(or $(TIMES),10)
 
+.PHONY: trial-churn
+trial-churn: $(STAMP) ## Clients come and go; every model must give back what they took (CONNECTIONS=10000)
+	@$(BIN)/python -m bench.trials.churn --connections $(or $(CONNECTIONS),10000)
+
+.PHONY: trial-upstream
+trial-upstream: $(STAMP) ## The upstream holds CALLS=15000 calls at once, and tells its CPU a call
+	@$(BIN)/python -m bench.trials.upstream --calls $(or $(CALLS),15000)
+
 .PHONY: constraints
 constraints: $(STAMP) $(VENV)/.stacks ## Write down the exact versions installed now
 	@{ echo "# The exact versions that were tested. Made by 'make constraints'."; \
