@@ -151,6 +151,13 @@ def test_body_in_small_pieces_is_no_endless_request() -> None:
     assert [exchange.reply for exchange in exchanges(pieces)] == [reply()]
 
 
+def test_large_piece_that_holds_progress_is_no_endless_request() -> None:
+    """A loop may read 256 KiB at once, more than the slack: the head and much of the body."""
+    asked = get("/", f"Content-Length: {1024 * KIB}", method="POST") + bytes(1024 * KIB)
+    pieces = [asked[at : at + 256 * KIB] for at in range(0, len(asked), 256 * KIB)]
+    assert [exchange.reply for exchange in exchanges(pieces)] == [reply()]
+
+
 def test_thousand_upgrades_in_one_write_are_a_thousand_requests() -> None:
     sent = get("/", "Connection: upgrade", "Upgrade: x") * 1000
     assert [exchange.reply for exchange in exchanges([sent])] == [reply()] * 1000
