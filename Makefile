@@ -55,8 +55,8 @@ gate: $(STAMP) ## Is HEAD slower than BASE? Two commands with {port}: make gate 
 	@$(BIN)/crossover gate --base '$(BASE)' --head '$(HEAD)'
 
 .PHONY: test
-test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest
+test: $(STAMP) ## Run the tests, TESTERS=3 at a time: most of their time they wait
+	@$(BIN)/python -m pytest --numprocesses $(or $(TESTERS),3) -p no:benchmark
 
 .PHONY: test-all
 test-all: ## Run the tests on every Python from 3.11 to 3.13 that is here

@@ -15,6 +15,9 @@ import psutil
 import pytest
 
 from servers.models import Model
+from tests.servers.table import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]  # a hook that has to be here, where every run finds it
 
 ROOT = Path(__file__).parent.parent
 RATES = ("--spin-rounds-per-us", "10", "--hash-rounds-per-us", "1")
