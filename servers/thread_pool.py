@@ -1,6 +1,6 @@
 """A fixed number of threads for any number of connections: an idle one takes no thread.
 
-All threads wait on one epoll, which hands each event, a new client or what one sends, to one.
+The threads wait for events, new clients and what clients send, one thread and one event at a time.
 """
 
 import select
@@ -38,7 +38,7 @@ class _Pool:
     def __init__(self, listener: socket.socket, service: Service) -> None:
         listener.setblocking(False)
         self._listener, self._service = listener, service
-        self._accepting = threading.Lock()
+        self._polling, self._accepting = threading.Lock(), threading.Lock()
         self._clients: dict[int, tuple[socket.socket, Connection]] = {}
         self._epoll = select.epoll()
         self._epoll.register(listener, ONCE)
@@ -48,7 +48,9 @@ class _Pool:
     def run(self) -> None:
         """Be one of the threads."""
         while not self.done.is_set():
-            for fd, _ in self._epoll.poll(maxevents=1):
+            with self._polling:
+                ready = self._epoll.poll(maxevents=1)
+            for fd, _ in ready:
                 if fd in self._clients:
                     self._take_turn(*self._clients[fd])
                 elif fd == self._listener.fileno():
