@@ -49,12 +49,11 @@ class _Pool:
         """Be one of the threads."""
         while not self.done.is_set():
             with self._polling:
-                ready = self._epoll.poll(maxevents=1)
-            for fd, _ in ready:
-                if fd in self._clients:
-                    self._take_turn(*self._clients[fd])
-                elif fd == self._listener.fileno():
-                    self._accept()
+                fd, _ = self._epoll.poll(maxevents=1)[0]
+            if fd in self._clients:
+                self._take_turn(*self._clients[fd])
+            elif fd == self._listener.fileno():
+                self._accept()
 
     def stop(self) -> None:
         """Take no more clients, and nothing more from those that are there."""

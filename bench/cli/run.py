@@ -18,6 +18,7 @@ from bench.measure.models import Rates, calibrate
 from bench.measure.profile import Profile
 from bench.measure.runner import run as measure
 from bench.measure.targets import Target
+from bench.measure.upstream import MOST_CONNECTIONS
 from bench.store import RESULTS, RunWriter
 
 SPARE_DESCRIPTORS = 64
@@ -159,6 +160,7 @@ def _info(
         "shared_core": widest.shared,
         "spin_rounds_per_us": rates.spin_per_us,
         "hash_rounds_per_us": rates.hash_per_us,
+        "upstream_connections": MOST_CONNECTIONS,
         "seed": profile.seed,
         "git": machine.describe_git(),
         "machine": machine.describe_machine(),

@@ -19,6 +19,7 @@ from bench.measure.plan import Cell, Point, Server
 from bench.measure.process import Process
 from bench.measure.profile import Model, model_of
 from bench.measure.stanza import Stanza
+from bench.measure.upstream import MOST_CONNECTIONS
 
 _HOLES = re.compile(
     r"\{(port|python|workers|threads|units|upstream|spin_rounds_per_us|hash_rounds_per_us)\}"
@@ -64,7 +65,7 @@ class Target:
             *self.command,
             *(("--workers", str(server.workers)) if server.workers is not None else ()),
             *(("--units", str(server.units)) if server.units is not None else ()),
-            *(("--upstream", upstream) if upstream is not None else ()),
+            *(("--upstream", upstream, "--pool", str(MOST_CONNECTIONS)) if upstream else ()),
         ]
         return Process(str(server), words, cores=cores, env=self.env)
 

@@ -10,6 +10,8 @@ from collections.abc import Collection
 from bench.measure.process import Process
 
 COMMAND = (sys.executable, "-P", "-m", "servers.upstream")
+# The same bound for every server on its connections to the upstream, whatever its model.
+MOST_CONNECTIONS = 1024
 
 
 class Upstream:

@@ -21,6 +21,8 @@ _SHOWN = (
     "shared_core",
     "spin_rounds_per_us",
     "hash_rounds_per_us",
+    "upstream_connections",
+    "hash_rounds_per_us",
     "config",
 )
 _OF_TARGETS = ("title", "workers", "workers_are", "threads", "path", "python")

@@ -71,7 +71,7 @@ def figure(losses: Sequence[Loss], styles: Styles, where: str) -> Figure:
             if loss.point["connections"] == count:
                 _line(axes, targets.index(loss.target), loss, styles[loss.target])
     grid[0].set_xscale("log")
-    grid[0].xaxis.set_major_locator(LogLocator())
+    grid[0].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     grid[0].xaxis.set_minor_locator(NullLocator())
     grid[0].xaxis.set_major_formatter(FuncFormatter(lambda x, _: tick_text(x)))
     grid[0].set_yticks(range(len(targets)), targets)
