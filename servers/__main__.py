@@ -58,8 +58,9 @@ def _serve(model: Model, args: argparse.Namespace) -> int:
     limits = Limits(
         idle_s=args.idle_timeout, request_s=args.request_timeout, write_s=args.write_timeout
     )
+    upstream = _upstream(args, processes)
+    _check_descriptors(FEWEST_DESCRIPTORS + (processes if processes > 1 else 0))
     with _listener(args.host, args.port, limits) as listener:
-        upstream = _upstream(args, processes)
         offer = _Offer(serve, listener, limits, rates, processes, threads, upstream)
         host, port, *_ = listener.getsockname()
         ready = {"ready": True, "host": host, "port": port, "pid": os.getpid()}
@@ -68,11 +69,20 @@ def _serve(model: Model, args: argparse.Namespace) -> int:
             return _serve_alone(offer, args, ready)
         if args.record_waits:
             raise _CannotServeError("--record-waits is for a single process: --workers 1")
-        group = Workers(
-            processes, args.units, lambda units: offer.run(units, Stop()), listener.close
-        )
+        group = _workers(offer, args.units)
         _announce(ready)
         return group.wait()
+
+
+def _workers(offer: "_Offer", units: int) -> Workers:
+    try:
+        return Workers(
+            offer.processes, units, lambda side: offer.run(side, Stop()), offer.listener.close
+        )
+    except OSError as error:
+        raise _CannotServeError(
+            f"cannot start {offer.processes} workers: {error.strerror}"
+        ) from None
 
 
 def _serve_alone(offer: "_Offer", args: argparse.Namespace, ready: dict[str, object]) -> int:
@@ -126,8 +136,10 @@ def _rates(args: argparse.Namespace) -> Rates:
 def _upstream(args: argparse.Namespace, processes: int) -> Upstream | None:
     if args.upstream is None:
         return None
+    if args.pool < processes:
+        raise _CannotServeError(f"--pool {args.pool} leaves none for some of {processes} processes")
     host, port = args.upstream
-    return Upstream(host, port, max(1, args.pool // processes))
+    return Upstream(host, port, args.pool // processes)
 
 
 def _interpreter() -> dict[str, object]:
@@ -139,13 +151,15 @@ def _interpreter() -> dict[str, object]:
     }
 
 
-def _listener(host: str, port: int, limits: Limits) -> socket.socket:
-    fewest, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if fewest < FEWEST_DESCRIPTORS:
+def _check_descriptors(fewest: int) -> None:
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed < fewest:
         raise _CannotServeError(
-            f"too few file descriptors: {fewest}, a server needs {FEWEST_DESCRIPTORS}"
-            f" (ulimit -n {FEWEST_DESCRIPTORS})"
+            f"too few file descriptors: {allowed}, a server needs {fewest} (ulimit -n {fewest})"
         )
+
+
+def _listener(host: str, port: int, limits: Limits) -> socket.socket:
     try:
         return open_listener(host, port, limits)
     except (OSError, UnicodeError) as error:  # UnicodeError: no host has such a name

@@ -1,6 +1,7 @@
 """The command line of a server: its flags, and what each may be. Knows the models' names only."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -87,9 +88,11 @@ def _workers(text: str) -> int:
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not host:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
-    return host, _port(port)
+    host = host.removeprefix("[").removesuffix("]")  # as IPv6 addresses are written
+    with suppress(UnicodeError):  # no host has such a name
+        if colon and host.encode("idna"):
+            return host, _port(port)
+    raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
 
 
 def _rate(text: str) -> float:

@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
         listener = open_listener(args.host, args.port, Limits())
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         parser.exit(2, f"{parser.prog}: cannot listen on {args.host} port {args.port}: {error}\n")
     upstream = Upstream(listener)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -45,7 +45,7 @@ class Stanza:
     ready_timeout_s: float = 10.0
     workers: int | None = None
     threads: int | None = None
-    library: str | None = None
+    libraries: tuple[str, ...] = ()
     serves_one_at_a_time: bool = False
     check: str = "body"
     title: str | None = None
@@ -81,15 +81,15 @@ class Stanza:
     def model(self) -> Model:
         """How a table of models describes it."""
         workers = self.workers or (1 if self.fills_in("workers") else None)
-        lacking, package = None, (self.library or "").partition(".")[0]
-        if package and importlib.util.find_spec(package) is None:
-            lacking = f"it needs {self.library}: pip install {package}"
+        packages = [library.partition(".")[0] for library in self.libraries]
+        missing = [package for package in packages if importlib.util.find_spec(package) is None]
+        lacking = f"it needs {', '.join(missing)}: pip install {' '.join(missing)}"
         return Model(
             self.name,
             self.family,
             self.serves_one_at_a_time,
-            lacking is None,
-            lacking,
+            not missing,
+            lacking if missing else None,
             default_workers=workers,
             kind=self.kind,
         )
@@ -222,11 +222,12 @@ def _plain_path(value: Any, where: str) -> str:
     return path
 
 
-def _module(value: Any, where: str) -> str:
-    name = text(value, where)
-    if not all(part.isidentifier() for part in name.split(".")):
-        raise UserError(f"{where}: must be the name of a module, not {name!r}")
-    return name
+def _modules(value: Any, where: str) -> tuple[str, ...]:
+    names = value if isinstance(value, list) else [value]
+    for name in names:
+        if not all(part.isidentifier() for part in text(name, where).split(".")):
+            raise UserError(f"{where}: must be the name of a module, or a list, not {name!r}")
+    return tuple(names)
 
 
 _READERS: dict[str, Callable[[Any, str], Any]] = {
@@ -238,9 +239,9 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "ready_timeout": lambda value, where: parse_budget_s(text(value, where), where),
     "workers": lambda value, where: whole(value, where, 1, MOST_WORKERS),
     "threads": lambda value, where: whole(value, where, 1, _MOST_THREADS),
-    "library": _module,
+    "library": _modules,
     "serves_one_at_a_time": _flag,
     "check": _one_of(CHECKS),
     "title": text,
 }
-_FIELDS = {"ready_timeout": "ready_timeout_s"}
+_FIELDS = {"ready_timeout": "ready_timeout_s", "library": "libraries"}

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable
+from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
 from servers.core.units import Grant, wait_for_turn
@@ -42,16 +43,23 @@ class SharedUnits:
         """Have `granted` called when it is the caller's turn."""
         with self._lock:
             self._waiting.append(granted)
-            self._coordinator.sendall(_MESSAGE.pack(time.monotonic_ns()))
+            self._tell(time.monotonic_ns())
 
     def release(self) -> None:
         """Give a unit back."""
         with self._lock:
-            self._coordinator.sendall(_MESSAGE.pack(-time.monotonic_ns()))
+            self._tell(-time.monotonic_ns())
+
+    def _tell(self, moment_ns: int) -> None:
+        with suppress(BrokenPipeError):  # its end is the end of all, but for replies in flight
+            self._coordinator.sendall(_MESSAGE.pack(moment_ns))
 
     def receive(self) -> bool:
         """Pass on what has been granted; False once the coordinator is gone."""
-        grants = self._coordinator.recv(RECEIVE_BYTES)
+        try:
+            grants = self._coordinator.recv(RECEIVE_BYTES)
+        except ConnectionResetError:  # it has gone without having read all
+            grants = b""
         for _ in grants:
             self._waiting.popleft()()
         return bool(grants)

@@ -29,7 +29,8 @@ class Workers:
     """The processes of one server. Make it in the main thread of a process with no other thread.
 
     `work` is called in each process, with its side of the units, and returns when it has served
-    its last client. `on_stop` is called in the parent when the end is asked for.
+    its last client. `on_stop` is called in the parent when the end is asked for. Raises OSError,
+    and leaves none behind, where the system has no room for so many.
     """
 
     def __init__(
@@ -56,8 +57,12 @@ class Workers:
             signal.signal(number, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
         self._selector.register(self._signals, selectors.EVENT_READ)
-        for _ in range(count):
-            self._start()
+        try:
+            for _ in range(count):
+                self._start()
+        except OSError:
+            self._kill()
+            raise
 
     def wait(self) -> int:
         """Keep the units until the last process has ended; return the exit status."""
@@ -76,12 +81,14 @@ class Workers:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-        pid = os.fork()
-        if not pid:
-            ours.close()
-            self._run(theirs)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
-        theirs.close()
+        try:
+            pid = os.fork()
+            if not pid:
+                ours.close()
+                self._run(theirs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+            theirs.close()
         self._lines[pid] = Line(ours)
         self._started_s[pid] = time.monotonic()
         self._selector.register(ours, selectors.EVENT_READ, pid)
@@ -142,9 +149,12 @@ class Workers:
             return None
         left_s = self._deadline_s - time.monotonic()
         if left_s <= 0:
-            for pid in self._lines:
-                os.kill(pid, signal.SIGKILL)
+            self._kill()
         return max(left_s, 0.1)
+
+    def _kill(self) -> None:
+        for pid in self._lines:
+            os.kill(pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         """Bury the processes that have ended; their units come back."""
@@ -152,7 +162,9 @@ class Workers:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 return
-            line = self._lines.pop(pid)
+            line = self._lines.pop(pid, None)
+            if line is None:
+                continue  # a child that this process had before it was a server
             with suppress(KeyError):
                 self._selector.unregister(line.sock)
             line.sock.close()
@@ -164,8 +176,11 @@ class Workers:
         steady = time.monotonic() - self._started_s.pop(pid) >= STEADY_S
         then = "another takes its place" if steady else "the server ends"
         print(f"worker {pid} ended with status {code}: {then}", file=sys.stderr, flush=True)
-        if steady:
-            self._start()
-        else:
-            self._failed = True
-            self._stop()
+        try:
+            if steady:
+                self._start()
+                return
+        except OSError as error:
+            print(f"no other can start: {error.strerror}", file=sys.stderr, flush=True)
+        self._failed = True
+        self._stop()

@@ -60,7 +60,7 @@ def test_every_key_is_read(folder: Path) -> None:
         ready_timeout_s=65.0,
         workers=2,
         threads=64,
-        library="json.decoder",
+        libraries=("json.decoder",),
         serves_one_at_a_time=True,
         check="status",
         title="My server",
@@ -90,7 +90,7 @@ def test_a_library_that_is_missing_says_what_to_install(folder: Path) -> None:
     model = one(folder, f'{LEAST}library = "no_such_library.part"').model()
     assert (model.available, model.why_unavailable) == (
         False,
-        "it needs no_such_library.part: pip install no_such_library",
+        "it needs no_such_library: pip install no_such_library",
     )
 
 
@@ -123,7 +123,10 @@ def test_a_library_that_is_missing_says_what_to_install(folder: Path) -> None:
         (f"{LEAST}ready_timeout = '0s'", "[targets.mine] ready_timeout: must be more than nothi"),
         (f"{LEAST}workers = 0", "[targets.mine] workers: must be a whole number from 1 to"),
         (f"{LEAST}threads = true", "[targets.mine] threads: must be a whole number from 1 to"),
-        (f"{LEAST}library = 'a-b'", "[targets.mine] library: must be the name of a module, not"),
+        (
+            f"{LEAST}library = 'a-b'",
+            "[targets.mine] library: must be the name of a module, or a list, not",
+        ),
         (f"{LEAST}serves_one_at_a_time = 1", "[targets.mine] serves_one_at_a_time: must be true"),
         (f"{LEAST}check = 'size'", "[targets.mine] check: must be one of body, status, not 'si"),
         (f"{LEAST}title = ''", "[targets.mine] title: must be text, not ''"),
@@ -227,3 +230,10 @@ def test_environment_of_the_file_is_that_of_every_target_and_a_target_may_change
     assert stanza.env == {"A": "1", "B": "3"}
     with pytest.raises(UserError, match=r"\[env\]: must be a table of texts"):
         one(folder, "[env]\nA = 1\n" + LEAST)
+
+
+def test_of_several_libraries_those_that_are_missing_are_told(folder: Path) -> None:
+    model = one(folder, f'{LEAST}library = ["no_such_one", "json", "no_such_other"]').model()
+    assert model.why_unavailable == (
+        "it needs no_such_one, no_such_other: pip install no_such_one no_such_other"
+    )

@@ -81,6 +81,14 @@ def test_ipv6(start_server: StartServer) -> None:
         ),
         (("trio", "--upstream", "9000"), "argument --upstream: '9000' is not HOST:PORT"),
         (
+            ("trio", "--upstream", "x" * 300 + ":80"),
+            f"argument --upstream: '{'x' * 300}:80' is not HOST:PORT",
+        ),
+        (
+            ("prefork", "--upstream", "localhost:80", "--pool", "7"),
+            "--pool 7 leaves none for some of 8 processes",
+        ),
+        (
             ("trio", "--record-waits", "/nowhere/x"),
             "cannot write /nowhere/x: No such file or directory",
         ),
@@ -141,6 +149,19 @@ def test_too_few_file_descriptors_are_one_line_and_status_2(model: str) -> None:
     assert done.stderr == (
         "crossover serve: too few file descriptors: 16, a server needs 32 (ulimit -n 32)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("-n 100", "too few file descriptors: 100, a server needs 2032 (ulimit -n 2032)"),
+        ("-v 1000000 -u 50", "cannot start 2000 workers: Resource temporarily unavailable"),
+    ],
+)
+def test_more_workers_than_there_is_room_for_are_one_line_and_status_2(
+    limit: str, message: str
+) -> None:
+    """None of those that could start stays behind."""
 
 
 def test_help_says_what_a_request_may_ask_for() -> None:

@@ -189,9 +189,9 @@ def test_five_thousand_idle_connections_while_others_are_served(
             idle.enter_context(server.connect())
         for _ in range(20):
             assert serves(server)
-        assert eventually(lambda: server.descriptors() > IDLE)
+        assert eventually(lambda: server.descriptors() > IDLE, 30)
         assert serves(server)
-    assert eventually(lambda: server.descriptors() < 500)
+    assert eventually(lambda: server.descriptors() < 500, 30)
     assert serves(server)
 
 

@@ -94,6 +94,18 @@ def test_half_a_request_is_not_in_flight(model: Model, start_server: StartServer
         assert server.wait(4.0) == 0
 
 
+def test_a_client_that_does_not_read_is_dropped_and_the_server_ends(
+    model: Model, start_server: StartServer
+) -> None:
+    """Long before the five seconds that others would have to finish."""
+    server = start_server(model, "--write-timeout", "500ms")
+    with server.connect() as client:
+        client.sendall(get("/body=16MiB"))
+        assert read_exactly(client, 1000)
+        server.ask_to_stop()
+        assert server.wait(4.0) == 0
+
+
 def test_work_longer_than_the_grace_is_cut_off(start_server: StartServer) -> None:
     """Five seconds later they are gone, even where the work blocks the only thread."""
     servers = [
