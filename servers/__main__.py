@@ -59,7 +59,7 @@ def _serve(model: Model, args: argparse.Namespace) -> int:
         idle_s=args.idle_timeout, request_s=args.request_timeout, write_s=args.write_timeout
     )
     upstream = _upstream(args, processes)
-    _check_descriptors(FEWEST_DESCRIPTORS + (processes if processes > 1 else 0))
+    _check_descriptors(max(FEWEST_DESCRIPTORS, processes + FEWEST_DESCRIPTORS // 2))
     with _listener(args.host, args.port, limits) as listener:
         offer = _Offer(serve, listener, limits, rates, processes, threads, upstream)
         host, port, *_ = listener.getsockname()

@@ -22,7 +22,7 @@ def serve(listener: socket.socket, service: Service) -> None:
     def run(client: Stream) -> Task:
         connection = service.connection()
         watched = watch.over(client, connection, lambda: client.unsent_bytes)
-        with closing(client), watched, suppress(OSError, GeneratorExit):  # it reset, or is cancelled
+        with closing(client), watched, suppress(OSError, GeneratorExit):  # reset, or cancelled
             yield from _serve_client(client, connection, waits)
             if connection.unread:
                 loop.start(_end_later(client, service.limits.linger_s))

@@ -62,6 +62,8 @@ class Workers:
                 self._start()
         except OSError:
             self._kill()
+            for pid in self._lines:
+                os.waitpid(pid, 0)
             raise
 
     def wait(self) -> int:
