@@ -374,7 +374,9 @@ def test_a_stack_is_named_like_a_model_and_left_out_where_it_is_not_installed(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stacks = {
-        name: Stanza(name, ("serve", "{port}"), tmp_path, kind="stack", family="async", library=lib)
+        name: Stanza(
+            name, ("serve", "{port}"), tmp_path, kind="stack", family="async", libraries=(lib,)
+        )
         for name, lib in (("here", "json"), ("away", "no_such_library"))
     }
     monkeypatch.setattr("bench.cli.choice.read_stacks", lambda: stacks)
