@@ -23,6 +23,7 @@ from bench.measure.process import Process, Ready
 
 FIRST = 2_000
 AT_ONCE = 50
+FILLED = 128
 SETTLE_S = 15.0
 MOST_GROWTH_MIB = 8.0
 RESET = struct.pack("ii", 1, 0)
@@ -66,6 +67,16 @@ def come_and_go(ready: Ready, connections: int) -> None:
             _end(client, number % 6)
 
 
+def fill(ready: Ready) -> None:
+    """Have it work on as many requests at once as it has threads, which some make one by one."""
+    clients = [socket.create_connection((ready.host, ready.port), 10) for _ in range(FILLED)]
+    for client in clients:
+        client.sendall(GET % b"/delay=100ms")
+    for client in clients:
+        with client, suppress(OSError):
+            client.recv(1 << 16)
+
+
 def _begin(client: socket.socket, way: int) -> None:
     if way == 0:
         client.sendall(GET % b"/delay=1ms" * 2)
@@ -94,6 +105,7 @@ def churn(command: Sequence[str], name: str, connections: int) -> tuple[Size, Si
     """
     with Process(name, command) as process:
         ready = process.wait_ready()
+        fill(ready)
         come_and_go(ready, FIRST)
         time.sleep(1.0)
         before = size_of(ready.pid)
