@@ -79,6 +79,7 @@ def comparisons(run: Run) -> list[Comparison]:
     """Every declared comparison that has a slice, by pair, metric, delay and connections."""
     cells = cells_of(run.trials)
     families = {target["name"]: target.get("family") for target in run.info["targets"]}
+    fixed = _fixed_paths(run)
     found = []
     for a, b, connection in declared_pairs(run):
         grids = [grid for grid in _grids_of(run, a, b) if grid["connection"] == connection]
@@ -88,8 +89,23 @@ def comparisons(run: Run) -> list[Comparison]:
                 key = tuple(point.values())
                 rounds = list(paired_rounds(cells[a, key], cells[b, key], metric, a, b))
                 finding = find(rounds, metric, a, b, confidence(run), margin(run))
+                if why := _not_the_same_work(point, [fixed[t] for t in (a, b) if t in fixed]):
+                    finding = Finding(finding.rounds, None, "invalid", why)
                 found.append(_comparison(point, a, b, metric, finding, families))
     return found
+
+
+def _fixed_paths(run: Run) -> dict[str, str]:
+    """What each target is asked for that is asked the same at all points."""
+    paths = {target["name"]: target.get("path") or "{work}" for target in run.info["targets"]}
+    return {name: path for name, path in paths.items() if "{" not in path}
+
+
+def _not_the_same_work(point: Mapping[str, Any], paths: Sequence[str]) -> str | None:
+    """Why two targets cannot be compared at a point: one may wait for nothing where one waits."""
+    if not paths or not point["delay_s"]:
+        return None
+    return f"one of them is asked for {paths[0]} whatever the delay, so its wait is not known"
 
 
 def declared_pairs(run: Run) -> dict[tuple[str, str, str], int]:

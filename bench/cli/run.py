@@ -15,13 +15,15 @@ from bench.errors import UserError
 from bench.measure import machine
 from bench.measure.cores import CoreChoice, cores_here
 from bench.measure.models import Rates, calibrate
-from bench.measure.profile import Profile
+from bench.measure.plan import cells_by_point
+from bench.measure.profile import Profile, original_of
 from bench.measure.runner import run as measure
 from bench.measure.targets import Target
 from bench.measure.upstream import MOST_CONNECTIONS
 from bench.store import RESULTS, RunWriter
 
 SPARE_DESCRIPTORS = 64
+MOST_PROCESSES = 1_000
 
 
 def run(
@@ -98,6 +100,7 @@ def _measure(chosen: Choice, out: Path | None) -> int:
     profile = chosen.profile
     cores = {count: cores_here(count) for count in profile.server_cores}
     _require_descriptors(profile)
+    _require_room(chosen)
     folder = _folder(profile, out)
     rates = calibrate()
     measured = chosen.targets(rates)
@@ -108,6 +111,21 @@ def _measure(chosen: Choice, out: Path | None) -> int:
     print(f"{'measured' if state == 'complete' else 'interrupted'}: {folder}")
     print(f"next: crossover report {folder}")
     return 0 if state == "complete" else 130
+
+
+def _require_room(chosen: Choice) -> None:
+    """Refuse more processes than a machine bears: all servers of a round are alive at once."""
+    servers = {cell.server for cells in cells_by_point(chosen.profile) for cell in cells}
+    processes = 0
+    for server in servers:
+        model = chosen.models[original_of(server.target)]
+        many = model.workers_are == "processes"
+        processes += (server.workers or model.default_workers or 1) if many else 1
+    if processes > MOST_PROCESSES:
+        raise UserError(
+            f"{processes} server processes would be alive at once, at most {MOST_PROCESSES} may:"
+            " give fewer or smaller --workers, or fewer models"
+        )
 
 
 def _all_words(texts: Sequence[str] | None, option: str) -> list[str]:

@@ -207,8 +207,11 @@ def _environment(value: Any, where: str) -> dict[str, str]:
 
 
 def _path(value: Any, where: str) -> str:
-    """A path as it is requested, `{work}` standing for one."""
-    _plain_path(text(value, where).replace("{work}", "/"), where)
+    """A path as it is requested, `{work}` standing for one and `{delay_ms}` for a number."""
+    plain = text(value, where).replace("{work}", "/").replace("{delay_ms}", "0")
+    if "{" in plain:
+        raise UserError(f"{where}: has {{work}} and {{delay_ms}} to fill in, no other: {value!r}")
+    _plain_path(plain, where)
     return str(value)
 
 

@@ -72,7 +72,9 @@ class _Findings:
 
 def _sections(run: Run, found: _Findings) -> list[Section]:
     """What the words say besides the pairs."""
-    families = {target["name"]: target.get("family", "") for target in run.info["targets"]}
+    # What a user's own server shows is not of the concurrency model alone.
+    alike = [target for target in run.info["targets"] if target.get("kind") != "command"]
+    families = {target["name"]: target.get("family", "") for target in alike}
     return [
         claim_section(found.compared, families, margin(run)),
         ladders.words(found.ladders),

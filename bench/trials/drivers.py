@@ -31,6 +31,7 @@ from bench.trials.pairs import exit_code, median_interval, parser_of
 SPARE_DESCRIPTORS = 64
 # Before the first slice: what one takes with its share of the starts.
 GUESSED_SLICE_S = 0.8
+BUSY = "the generator was busy"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Row:
     point: Point
     ratios: Sequence[float]
     pairs: int
+    is_least: bool = False
+    """In some pair the driver was faster than the generator: the ratio is at least that."""
 
     @property
     def counts(self) -> bool:
@@ -62,6 +65,7 @@ class Row:
         low, high = median_interval(self.ratios)
         figures = f"{statistics.median(self.ratios):.3f} [{low:.3f}, {high:.3f}]"
         word = ("met" if self.met else "MISSED") if self.counts else "not Python"
+        word += ", at least: faster than the generator" if self.is_least else ""
         lost = self.pairs - len(self.ratios)
         return f"{what:38} {where:>11}  {figures:24} {word}" + (f", {lost} lost" if lost else "")
 
@@ -74,6 +78,8 @@ class Progress:
     began_s: float = field(default_factory=time.monotonic)
     done: int = 0
     name: str = ""
+    driver: str = ""
+    least: set[Cell] = field(default_factory=set)
     measured: dict[tuple[int, Cell], float] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     round: int = 0
@@ -86,9 +92,12 @@ class Progress:
         print(f"{self.name}, pair {index + 1}: {left_s / 60:.1f} min left", file=sys.stderr)
 
     def slice_ends(self, cell: Cell, trial: Mapping[str, Any], left_s: float) -> None:  # noqa: ARG002
-        """Keep a valid one."""
+        """Keep a valid one, and one of the driver's that asked too much of the generator only."""
         self.done += 1
-        if trial["valid"]:
+        is_least = cell.target == self.driver and _is_busy(trial)
+        if is_least:
+            self.least.add(cell)
+        if trial["valid"] or is_least:
             self.measured[self.round, cell] = trial["throughput_rps"]
         for reason in trial["invalid_reasons"]:
             self.notice(f"{cell.target}, {cell.point.work} x {cell.point.connections}: {reason}")
@@ -106,7 +115,14 @@ class Progress:
         """What came out of a contest."""
         points = [cells[0].point for cells in cells_by_point(profile)]
         return [
-            Row(contest.driver, stack, point, self._ratios(contest.driver, stack, point), pairs)
+            Row(
+                contest.driver,
+                stack,
+                point,
+                self._ratios(contest.driver, stack, point),
+                pairs,
+                Cell(point, contest.driver) in self.least,
+            )
             for stack in contest.stacks
             for point in points
             for pairs in [profile.rounds_min]
@@ -120,6 +136,12 @@ class Progress:
             for (index, cell), rps in self.measured.items()
             if cell == ours and (index, theirs) in self.measured
         ]
+
+
+def _is_busy(trial: Mapping[str, Any]) -> bool:
+    """Whether nothing is wrong with a slice but that the generator could not ask for more."""
+    reasons = trial["invalid_reasons"]
+    return bool(reasons) and all(reason.startswith(BUSY) for reason in reasons)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -142,7 +164,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if rows is None:
         return 130
     missed = [row for row in rows if row.counts and not row.met]
-    print(f"\n{len(rows)} intervals, {len(missed)} wholly below 1 against a server in Python")
+    empty = sum(not row.ratios for row in rows)
+    below = sum(bool(row.ratios) for row in missed)
+    print(
+        f"\n{len(rows) - empty} intervals, {below} wholly below 1 against a server in Python;"
+        f" {empty} without a valid pair"
+    )
     return exit_code(missed=bool(missed), informative=options.informative)
 
 
@@ -163,7 +190,9 @@ def hold(
     rows: list[Row] = []
     for contest, profile in zip(held, profiles, strict=True):
         progress.name = profile.title
+        progress.driver = contest.driver
         progress.measured.clear()
+        progress.least.clear()
         targets = [target_of(name, models, stanzas, rates) for name in profile.targets]
         with tempfile.TemporaryDirectory() as folder:
             writer = RunWriter.create(Path(folder), {})

@@ -411,3 +411,21 @@ def test_only_an_interpreter_that_lacks_what_is_asked_for_gets_a_hint(
         if left_out:
             assert notes[0].startswith("uvloop@3.")
             assert f"PYTHON={other}, then --python .venv-3." in notes[1]
+
+
+def test_more_processes_than_a_machine_bears_are_refused(
+    tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "--models",
+        "threaded,thread-pool",
+        "--workers",
+        "600,500",
+        "--out",
+        str(tmp_path / "r"),
+    ]
+    assert main(["run", "--profile", str(tiny), *words]) == 2
+    assert (
+        "1102 server processes would be alive at once, at most 1000 may" in capfd.readouterr().err
+    )
+    assert not (tmp_path / "r").exists()

@@ -131,6 +131,22 @@ def test_ratios_are_of_the_pairs_in_which_both_slices_are_valid(
     assert "note: hypercorn-trio, /delay=20ms x 64: the server died" in said
 
 
+def test_a_driver_that_is_faster_than_the_generator_counts_with_what_it_gave_at_least() -> None:
+    """A stack that is, says nothing: its true ratio may be smaller."""
+    busy = {"valid": False, "invalid_reasons": ["the generator was busy 95% of the window"]}
+    slow = {"valid": True, "invalid_reasons": []}
+    contest = Contest("trio", ("hypercorn-trio",))
+    for fast, expected in (("trio", [3.0]), ("hypercorn-trio", [])):
+        progress = Progress(2, name="trio", driver="trio")
+        progress.round_begins(0)
+        for target, rps in (("trio", 300.0), ("hypercorn-trio", 100.0)):
+            trial = (busy if target == fast else slow) | {"throughput_rps": rps}
+            progress.slice_ends(Cell(POINT, target), trial, 0.0)
+        row = next(r for r in progress.rows(contest, contest.profile(1, (64,))) if r.point == POINT)
+        assert (row.ratios, row.is_least) == (expected, fast == "trio")
+    assert "at least" in str(Row("a", "b", POINT, [3.0], 1, is_least=True))
+
+
 def run_trial(*flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bench.trials.drivers", *flags]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)

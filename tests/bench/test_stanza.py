@@ -122,6 +122,10 @@ def test_a_library_that_is_missing_says_what_to_install(folder: Path) -> None:
         (f"{LEAST}ready_timeout = 5", "[targets.mine] ready_timeout: must be text, not 5"),
         (f"{LEAST}ready_timeout = '0s'", "[targets.mine] ready_timeout: must be more than nothi"),
         (f"{LEAST}workers = 0", "[targets.mine] workers: must be a whole number from 1 to"),
+        (
+            f"{LEAST}path = '/x?{{foo}}'",
+            "[targets.mine] path: has {work} and {delay_ms} to fill in",
+        ),
         (f"{LEAST}threads = true", "[targets.mine] threads: must be a whole number from 1 to"),
         (
             f"{LEAST}library = 'a-b'",

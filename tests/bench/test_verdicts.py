@@ -216,3 +216,18 @@ def test_verdicts_survive_their_file(tmp_path):
     verdicts = judge(run)
     stored = json.loads(write_verdicts(tmp_path, verdicts).read_text())
     assert read_comparisons(stored) == comparisons(run)
+
+
+@pytest.mark.parametrize(
+    ("path", "verdict"), [("/index.html", "invalid"), ("/slow?{delay_ms}", "A")]
+)
+def test_a_target_that_is_asked_the_same_at_all_delays_is_not_compared_where_others_wait(
+    tmp_path, path, verdict
+):
+    change = set_values(uvloop=[800, 400, 200], threaded=[400, 200, 100])
+    run = read_run(write_run(tmp_path, grids=[ONE], rounds=3, change=change))
+    run.info["targets"][0]["path"] = path
+    found = comparisons(run)[0]
+    assert found.verdict == verdict
+    if verdict == "invalid":
+        assert found.reason.startswith("one of them is asked for /index.html whatever the delay")
