@@ -50,6 +50,15 @@ class Server:
     def descriptors(self) -> int:
         return sum(process.num_fds() for process in self.processes())
 
+    def holds(self, client: socket.socket) -> bool:
+        """Say whether one of the processes still has its end of this connection open."""
+        address = client.getsockname()
+        return any(
+            connection.raddr == address
+            for process in self.processes()
+            for connection in process.net_connections("tcp")
+        )
+
     def threads(self) -> int:
         return sum(process.num_threads() for process in self.processes())
 
