@@ -54,13 +54,13 @@ def test_a_request_byte_by_byte(benchmark: BenchmarkFixture, connection: Connect
 def test_the_reply_to_a_known_target(benchmark: BenchmarkFixture) -> None:
     """The reply is rendered once; then it is looked up."""
     catalogue = Catalogue(RATES)
-    exchange = benchmark(lambda: catalogue.exchanges(b"GET", b"/delay=20ms", KEEP))
-    assert exchange is catalogue.exchanges(b"GET", b"/delay=20ms", KEEP)
+    exchanges = benchmark(lambda: catalogue.exchanges(b"GET", b"/delay=20ms", KEEP))
+    assert exchanges is catalogue.exchanges(b"GET", b"/delay=20ms", KEEP)
 
 
 def test_the_reply_to_a_new_target(benchmark: BenchmarkFixture) -> None:
     """Parsing the steps and rendering the reply, for a target never asked before."""
     catalogue = Catalogue(RATES)
     targets = (b"/delay=%dus/spin=500us" % us for us in itertools.count(1))
-    exchange = benchmark(lambda: catalogue.exchanges(b"GET", next(targets), KEEP))
-    assert len(exchange.steps) == 2
+    exchanges = benchmark(lambda: catalogue.exchanges(b"GET", next(targets), KEEP))
+    assert [len(exchange.steps) for exchange in exchanges] == [2]
