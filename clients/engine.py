@@ -1,43 +1,81 @@
-"""The engine: the phases of one slice, from connecting to the last reply.
+"""What both engines share: where to connect to, what a window counts, a row for every second.
 
-Connect and serve each connection once; then, in one burst or several, warm up, measure and drain.
-The loop does the work; this module says when each phase is over. docs/method.md has the rules.
+An engine leads a loop through the phases of one slice; it says when each is over. See
+`clients.closed_engine` and `clients.open_engine`; docs/method.md has the rules.
 """
 
 import gc
 import resource
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-from clients.cpu_clock import cpu_ns
 from clients.errors import LoadError
 from clients.load import Load, Raw
-from clients.loop import Loop, clock_ns
+from clients.loop import Loop
+from clients.meter import Meter
+from clients.record import Record, Tally
 from clients.request import Request
-from clients.schedule import spread_starts
-from clients.window import Window
+from clients.sample import Durations
+from clients.samples_file import Samples
 
 SPARE_DESCRIPTORS = 16
-EASILY_ACCEPTED = 64  # so many connections are accepted in no time, whatever the server is doing
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Second:
+    """What happened in about a second of the window: a row of the timeline.
+
+    `number` counts from 0; rows of one number of several shards can be added. `response` are the
+    response times of the replies that came in it.
+    """
+
+    number: int
+    length_s: float
+    completions: int
+    sent: int
+    errors: int
+    in_flight: int
+    response: Durations
+
+    def add(self, other: "Second") -> None:
+        """The same second of another shard."""
+        self.length_s = max(self.length_s, other.length_s)
+        self.completions += other.completions
+        self.sent += other.sent
+        self.errors += other.errors
+        self.in_flight += other.in_flight
+        self.response.add(other.response)
+
+
+OnSecond = Callable[[Second], None]
 
 
 class Engine:
-    """Runs one Load and gives its Raw figures. Used once.
+    """One slice of a load. Used once; tells of every second where somebody wants to know.
 
     Raises LoadError for a host that is not known and for more connections than may be open.
     """
 
-    def __init__(self, load: Load) -> None:
-        _require_descriptors(load.connections + SPARE_DESCRIPTORS)
+    def __init__(
+        self, load: Load, loop: Callable[..., Loop], on_second: OnSecond | None = None
+    ) -> None:
+        require_descriptors(load.own_connections)
         self.load = load
-        self.loop = Loop(load, *_resolve(load.request))
-        self.record = self.loop.record
-        self.replies = [0] * load.connections
+        self._loop = loop(load, *resolve(load.request))
+        self._loop.on_tick = self._on_tick
+        self.record: Record = self._loop.record
+        self.tally = Tally()
+        self.meter = Meter(load.watched_pids, load.upstream_pids)
+        self.replies = [0] * load.own_connections
         self.warmup_ns = self.window_ns = self.area_ns = 0
-        self.client_cpu_ns = self.server_cpu_ns = self.upstream_cpu_ns = 0
-        self.timeouts = self.in_flight_at_close = 0
+        self.served = self.timeouts = self.in_flight_at_close = 0
+        self.on_second = on_second
+        self.interrupted = False
+        self._second = Counts()
 
     def run(self) -> Raw:
         """Measure, then close every connection. Raises LoadError where it cannot even begin."""
@@ -54,134 +92,122 @@ class Engine:
         return self.finish()
 
     def open(self) -> None:
-        """Connect, and have each of many connections served once. Raises LoadError if it cannot."""
-        started_ns = clock_ns()
-        if self.load.keep_alive:
-            with _no_collection():
-                self.loop.connect_all()
-                if self.load.connections > EASILY_ACCEPTED:
-                    self._serve_each_once()
-        self.warmup_ns += clock_ns() - started_ns
+        """Make ready."""
+        raise NotImplementedError
 
     def burst(self) -> None:
-        """Load, warm up, measure a window's share, and drain: then the target is quiet again."""
-        with _no_collection():
-            self.loop.repeating = True
-            started_ns, mark = clock_ns(), self.record.mark()
-            self.loop.pump(self._warm_until(self._schedule_starts()))
-            opened_ns = self.record.last_done_ns or clock_ns()
-            self.record.forget_since(mark)
-            self.warmup_ns += opened_ns - started_ns
-            self._window(opened_ns)
-            self._drain()
+        """Load, measure a window's share, and let the target become quiet."""
+        raise NotImplementedError
 
     def finish(self) -> Raw:
         """The figures of all bursts together."""
-        record = self.record
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._loop.close()
+
+    def keep_samples(self) -> Samples:
+        """Have the clocks of every request kept; costs some us a request, and memory."""
+        self._loop.samples = samples = Samples()
+        return samples
+
+    def interrupt(self) -> None:
+        """End the window at the next occasion. What was measured stands."""
+        self.interrupted = True
+
+    def raw(self, **fields: Any) -> Raw:
+        """The figures of the whole slice; `fields` are those that only one kind of loop has."""
+        record, meter = self.record, self.meter
+        record.fold_into(self.tally)
         return Raw(
-            steady_ns=record.steady_ns,
-            response_ns=record.response_ns,
-            service_ns=record.service_ns,
-            replies=self.replies,
+            tally=self.tally,
+            replies=list(self.replies),
             warmup_ns=self.warmup_ns,
             window_ns=self.window_ns,
             in_flight_area_ns=self.area_ns,
-            client_cpu_ns=self.client_cpu_ns,
-            server_cpu_ns=self.server_cpu_ns,
-            upstream_cpu_ns=self.upstream_cpu_ns,
+            client_cpu_ns=meter.client_ns,
+            server_cpu_ns=meter.server_ns,
+            upstream_cpu_ns=meter.upstream_ns,
+            waited_for_cpu_ns=meter.waited_ns,
             requests_sent=record.sent,
             served_total=record.served_total,
             errors=record.errors,
             timeouts_in_window=self.timeouts,
             in_flight_at_close=self.in_flight_at_close,
-            owed=record.in_flight,
+            peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            interrupted=self.interrupted,
+            **fields,
         )
 
-    def close(self) -> None:
-        """Close every connection."""
-        self.loop.close()
+    # The window
 
-    def _window(self, opened_ns: int) -> None:
-        """Measure one window and add it to the sums."""
-        record, pids, upstream = self.record, self.load.watched_pids, self.load.upstream_pids
-        record.area_ns, record.area_since_ns = 0, opened_ns
+    def _open_window(self, opened_ns: int) -> Callable[[int], None]:
+        """Count what happens from now on; what it gives is to be called with the end's time."""
+        record = self.record
         self._count_replies(-1)
-        timeouts, cpu = record.errors["timeout"], time.process_time_ns()
-        server_cpu, upstream_cpu = cpu_ns(pids), cpu_ns(upstream)
-        window = Window(self.load, record, opened_ns)
-        self.loop.pump(window.may_close)
-        self.client_cpu_ns += time.process_time_ns() - cpu
-        self.server_cpu_ns += cpu_ns(pids) - server_cpu
-        self.upstream_cpu_ns += cpu_ns(upstream) - upstream_cpu
-        closed_ns = window.closed_ns(clock_ns())
-        record.account(closed_ns, 0)
-        self._count_replies(+1)
-        self.window_ns += closed_ns - opened_ns
-        self.area_ns += record.area_ns
-        self.timeouts += record.errors["timeout"] - timeouts
-        self.in_flight_at_close += record.in_flight
+        flow_ns, in_flight = record.flow_ns, record.in_flight
+        timeouts, served = record.errors["timeout"], record.served_total
+        self._second = Counts(opened_ns, record, running=self.on_second is not None)
+        self.meter.start()
+
+        def close(closed_ns: int) -> None:
+            self.meter.stop()
+            self._second.running = False
+            self._count_replies(+1)
+            self.window_ns += closed_ns - opened_ns
+            self.area_ns += record.area_ns(opened_ns, in_flight, flow_ns, closed_ns)
+            self.served += record.served_total - served
+            self.timeouts += record.errors["timeout"] - timeouts
+            self.in_flight_at_close += record.in_flight
+
+        return close
 
     def _count_replies(self, sign: int) -> None:
-        for conn in self.loop.connections:
+        for conn in self._loop.connections:
             self.replies[conn.index] += sign * conn.replies
 
-    def _serve_each_once(self) -> None:
-        """One request on every connection, and quiet until all are answered.
-
-        A loop that is kept busy by the connections it has accepts new ones slowly: uvloop and trio
-        take one a pass. Without this, the last of 1,024 connections were accepted seconds late.
-        """
-        self.loop.repeating = False
-        limit_ns, mark = self._warm_up_limit_ns(self._schedule_starts()), self.record.mark()
-        self.loop.pump(
-            lambda now: (self.record.in_flight == 0 and not self.loop.pending) or now >= limit_ns
-        )
-        self.record.forget_since(mark)
-
-    def _schedule_starts(self) -> int:
-        now = clock_ns()
-        offsets = spread_starts(self.load.connections, self.load.delay_s)
-        self.loop.pending = [
-            (now + offset, conn.index)
-            for conn, offset in zip(self.loop.connections, offsets, strict=True)
-            if not conn.outstanding
-        ]
-        return now
-
-    def _warm_until(self, started_ns: int) -> Callable[[int], bool]:
-        """Every connection has been served, and as many replies came as there are connections.
-
-        Where as many requests failed, waiting longer would not make the slice a valid one.
-        """
-        record, connections = self.record, self.load.connections
-        limit_ns = self._warm_up_limit_ns(started_ns)
-        replies_wanted = record.completions + connections
-        failures_wanted = record.failed + connections
-        return lambda now: (
-            (
-                self.loop.unserved == 0
-                and record.completions >= replies_wanted
-                and not self.loop.pending
+    def _on_tick(self, now: int) -> None:
+        second = self._second
+        if not second.running or now < second.began_ns + SECOND_NS:
+            return
+        assert self.on_second is not None
+        response = self.record.fold_into(self.tally)
+        self._second = following = Counts(now, self.record, running=True, number=second.number + 1)
+        self.on_second(
+            Second(
+                number=second.number,
+                length_s=(now - second.began_ns) / 1e9,
+                completions=following.served - second.served,
+                sent=following.sent - second.sent,
+                errors=following.failed - second.failed,
+                in_flight=self.record.in_flight,
+                response=response,
             )
-            or record.failed >= failures_wanted
-            or now >= limit_ns
         )
 
-    def _warm_up_limit_ns(self, started_ns: int) -> int:
-        return started_ns + round((self.load.warmup_limit_s + self.load.delay_s) * 1e9)
 
-    def _drain(self) -> None:
-        """Send no more; wait for what is outstanding, up to the limit; it is not of the window."""
-        mark = self.record.mark()
-        self.loop.repeating = False
-        self.loop.pending = []
-        limit_ns = clock_ns() + round(self.load.drain_s * 1e9)
-        self.loop.pump(lambda now: self.record.in_flight == 0 or now >= limit_ns)
-        self.record.forget_since(mark)
+class Counts:
+    """What the record had counted when a second began."""
+
+    def __init__(
+        self,
+        began_ns: int = 0,
+        record: Record | None = None,
+        *,
+        running: bool = False,
+        number: int = 0,
+    ) -> None:
+        self.running = running
+        self.number = number
+        self.began_ns = began_ns
+        self.served = record.served_total if record else 0
+        self.sent = record.sent if record else 0
+        self.failed = record.failed if record else 0
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Keep the garbage collector out of a measurement."""
     collecting = gc.isenabled()
     gc.disable()
@@ -192,7 +218,8 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _resolve(request: Request) -> tuple[int, tuple[object, ...]]:
+def resolve(request: Request) -> tuple[int, tuple[object, ...]]:
+    """The address family and address of its host. Raises LoadError for one that is not known."""
     try:
         family, _, _, _, address = socket.getaddrinfo(
             request.host, request.port, type=socket.SOCK_STREAM
@@ -204,8 +231,24 @@ def _resolve(request: Request) -> tuple[int, tuple[object, ...]]:
     return family, address
 
 
-def _require_descriptors(needed: int) -> None:
+def require_server(load: Load) -> None:
+    """Raise LoadError where nothing accepts connections: there is nothing to measure."""
+    family, address = resolve(load.request)
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.settimeout(load.connect_timeout_s)
+        try:
+            sock.connect(address)
+        except OSError as error:
+            host, port = load.request.host, load.request.port
+            raise LoadError(
+                f"cannot connect to {host} port {port}: {error.strerror or error}; "
+                "is the server running?"
+            ) from None
+
+
+def require_descriptors(connections: int) -> None:
     """Raise the soft limit of open files as far as needed. Raises LoadError where it cannot."""
+    needed = connections + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= needed or soft == resource.RLIM_INFINITY:
         return

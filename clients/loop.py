@@ -1,11 +1,10 @@
-"""The loop: one epoll that keeps the connections busy and notes what it sees.
+"""What both loops do alike: open connections, send, receive, judge replies, count failures.
 
-Sockets and clocks are used here and in `engine` only. Which phase it is, and what the samples
-mean, is decided elsewhere. `pump` is the hot path: a reply that equals the last good one
-costs two system calls, one clock reading and no parsing.
+Sockets and clocks are used here, in the two loops and in the engines only. When a request begins,
+and what happens after its reply, is up to `clients.closed` and `clients.open`; their `pump` is the
+hot path. Which phase it is, and what the samples mean, is decided elsewhere.
 """
 
-import heapq
 import select
 import socket
 import time
@@ -13,38 +12,43 @@ from collections.abc import Callable
 from errno import EAGAIN, EINPROGRESS
 
 from clients.connection import Connection
-from clients.load import Load
+from clients.load import Check, Load
 from clients.record import Record
 from clients.response import ProtocolError, Reply, ResponseFramer, TruncatedError
+from clients.samples_file import Samples
 
 RECEIVE_BYTES = 65_536
-CONNECT_BATCH = 256
 TICK_NS = 100_000_000
-RETRY_NS = 10_000_000
+LOOKED_AT_A_TICK = 512
 
 clock_ns = time.perf_counter_ns
 
 
 class Loop:
-    """The connections of a load. `repeating`: a reply begins the connection's next request."""
+    """The connections of a load's shard, and what is noted of them."""
 
     def __init__(self, load: Load, family: int, address: tuple[object, ...]) -> None:
+        # `select` takes no descriptor from 1,024 on: this one comes before the connections'.
+        self.epoll = select.epoll()
         self.load = load
         self.family, self.address = family, address
-        self.payload = load.request.payload
-        keep_body = load.expected_body is not None
+        self.payloads = load.request.payloads
         self.connections = [
-            Connection(i, ResponseFramer(keep_body=keep_body, to_head=load.request.to_head))
-            for i in range(load.connections)
+            Connection(
+                index,
+                ResponseFramer(keep_body=load.check.reads_bodies, to_head=load.request.to_head),
+                load.request.payload,
+            )
+            for index in range(load.own_connections)
         ]
         self.record = Record()
-        self.epoll = select.epoll()
+        self.samples: Samples | None = None
         self.by_fd: dict[int, Connection] = {}
-        self.pending: list[tuple[int, int]] = []  # heap of (due_ns, connection index)
-        self.repeating = True
-        self.unserved = load.connections
+        self.unserved = load.own_connections
         self.good: bytes | None = None
         self.good_head: bytes | None = None
+        self.on_tick: Callable[[int], None] = lambda _: None
+        self._looked_at = 0
 
     def close(self) -> None:
         """Close every connection."""
@@ -52,86 +56,25 @@ class Loop:
             self._close(conn)
         self.epoll.close()
 
-    def connect_all(self) -> None:
-        """Open every connection, a batch at a time so that no accept queue overflows."""
-        waiting: set[int] = set()
-        give_up_ns = clock_ns() + round(self.load.connect_timeout_s * 1e9)
-        for conn in self.connections:
-            if self._open(conn, select.EPOLLOUT | select.EPOLLONESHOT):
-                waiting.add(conn.fd)
-            if len(waiting) >= CONNECT_BATCH or conn is self.connections[-1]:
-                while waiting and clock_ns() < give_up_ns:
-                    waiting -= {fd for fd, _ in self.epoll.poll(0.05)}
-        for conn in self.by_fd.values():
-            self._listen_for(conn, select.EPOLLIN)
+    @property
+    def plain(self) -> bool:
+        """Whether replies may be told by their bytes alone, and requests are all the same."""
+        return self.samples is None and len(self.payloads) == 1
 
-    def pump(self, over: Callable[[int], bool]) -> None:
-        """Serve events until `over(now)`, asked once per wake-up."""
-        poll, by_fd, clock = self.epoll.poll, self.by_fd, clock_ns
-        payload, size = self.payload, len(self.payload)
-        record = self.record
-        note = record.steady_ns.append
-        good = self.good if self.repeating else None
-        replies = 0
-        now = clock()
-        next_tick_ns = now + TICK_NS
-        while not over(now):
-            for fd, _ in poll(self._patience_s(now) if self.pending else 0.1):
-                conn = by_fd.get(fd)
-                if conn is None:
-                    continue
-                try:
-                    data = conn.recv(RECEIVE_BYTES)
-                except BlockingIOError:
-                    self._writable(conn)
-                    continue
-                except OSError:
-                    self._broken(conn)
-                    continue
-                if data == good and conn.steady:
-                    now = record.last_done_ns = clock()
-                    note(now - conn.sent_ns)
-                    conn.replies += 1
-                    replies += 1
-                    conn.began_ns = conn.sent_ns = now
-                    try:
-                        count = conn.send(payload)
-                    except OSError:
-                        count = 0
-                    if count != size:
-                        self._unfinished(conn, count)
-                    continue
-                self._received(conn, data)
-                good = self.good if self.repeating else None
-            now = clock()
-            if now >= next_tick_ns:
-                next_tick_ns = now + TICK_NS
-                self._expire(now)
-            if self.pending and self.pending[0][0] <= now:
-                self._start_due(now)
-        record.sent += replies
-        record.served_total += replies
+    # What each loop decides
 
-    # Everything that is not the hot path
+    def _next(self, conn: Connection, now: int, *, reuse: bool) -> None:
+        """A reply has come, right or wrong; the connection may be used again or not."""
+        raise NotImplementedError
 
-    def _patience_s(self, now: int) -> float:
-        return min(max((self.pending[0][0] - now) / 1e9, 0.0), 0.1)
+    def _failed(self, conn: Connection, now: int) -> None:
+        """The connection's request failed, and it was closed."""
+        raise NotImplementedError
 
-    def _start_due(self, now: int) -> None:
-        while self.pending and self.pending[0][0] <= now:
-            conn = self.connections[heapq.heappop(self.pending)[1]]
-            began_ns = clock_ns()
-            self.record.account(began_ns, +1)
-            self._begin(conn, began_ns)
+    def _left(self, conn: Connection) -> None:
+        """The connection was closed while it had no request."""
 
-    def _begin(self, conn: Connection, now: int) -> None:
-        """Start a request now: on the open connection, or on a new one."""
-        conn.began_ns = now
-        conn.outstanding = conn.untouched = True
-        conn.steady = conn.served and conn.used
-        conn.unsent = self.payload
-        if conn.sock is not None or self._open(conn, select.EPOLLIN):
-            self._writable(conn)
+    # Connections
 
     def _open(self, conn: Connection, events: int) -> bool:
         """Start to connect. False when that failed at once; the failure is then counted."""
@@ -143,22 +86,44 @@ class Loop:
         self.by_fd[conn.fd] = conn
         self.epoll.register(conn.fd, events)
         conn.events = events
+        conn.opened_ns = clock_ns()
         if sock.connect_ex(self.address) in (0, EINPROGRESS, EAGAIN):
             return True
         self._fail(conn, "connect")
         return False
 
-    def _unfinished(self, conn: Connection, count: int) -> None:
-        """The hot path could send only `count` bytes (0: perhaps an error): the rest follows."""
-        conn.unsent = self.payload[count:]
-        if not count:
-            self.record.sent -= 1  # counted by the hot path; `_writable` will count it again
-        self._writable(conn)
+    def _close(self, conn: Connection) -> None:
+        if conn.sock is not None:
+            del self.by_fd[conn.fd]
+            conn.sock.close()
+            conn.sock = None
+        if not conn.untouched:
+            conn.framer.reset()
+        conn.used = False
+        conn.unsent = b""
+
+    def _listen_for(self, conn: Connection, events: int) -> None:
+        if conn.events != events:
+            self.epoll.modify(conn.fd, events)
+            conn.events = events
+
+    # Sending
+
+    def _begin(self, conn: Connection, intended_ns: int) -> None:
+        """Start a request: on the open connection, or on a new one."""
+        conn.began_ns = intended_ns
+        conn.outstanding = conn.untouched = True
+        conn.first_byte_ns = 0
+        conn.steady = conn.served and conn.used
+        conn.unsent = conn.payload
+        if conn.sock is not None or self._open(conn, select.EPOLLIN):
+            self._writable(conn)
 
     def _writable(self, conn: Connection) -> None:
         """Send what is unsent; a connection still being made is asked to report when it can."""
         if not conn.unsent:
             return
+        now = clock_ns()
         try:
             count = conn.send(conn.unsent)
         except BlockingIOError:
@@ -167,27 +132,32 @@ class Loop:
         except OSError:
             self._broken(conn)
             return
-        if len(conn.unsent) == len(self.payload):
-            conn.sent_ns = clock_ns()
-            conn.used = True
-            self.record.sent += 1
+        if len(conn.unsent) == len(conn.payload):
+            self._sent(conn, now)
         conn.unsent = conn.unsent[count:]
         self._listen_for(conn, select.EPOLLIN | (select.EPOLLOUT if conn.unsent else 0))
 
-    def _listen_for(self, conn: Connection, events: int) -> None:
-        if conn.events != events:
-            self.epoll.modify(conn.fd, events)
-            conn.events = events
+    def _sent(self, conn: Connection, now: int) -> None:
+        """The first bytes of a request have gone out."""
+        conn.sent_ns = now
+        self.record.sent += 1
+        if not conn.used:
+            conn.used = True
+            self.record.connect_ns.append(now - conn.opened_ns)
+
+    # Receiving
 
     def _received(self, conn: Connection, data: bytes) -> None:
         """Take bytes (or the end) that are not simply the last good reply again."""
         if not conn.outstanding:
-            self._close(conn)  # an idle connection that the server gave up, or sent junk on
+            self._spoke_unasked(conn, data)
             return
         whole = conn.untouched
         if whole and (data == self.good or self._looks_like_last(data)):
             self._complete(conn, reuse=self.load.keep_alive)
             return
+        if whole:
+            conn.first_byte_ns = clock_ns()
         conn.untouched = conn.steady = False
         try:
             if not data:
@@ -205,6 +175,13 @@ class Loop:
             return
         self._judge(conn, reply, data if whole else b"")
 
+    def _spoke_unasked(self, conn: Connection, data: bytes) -> None:
+        """An idle connection that the server gave up, or sent junk on, which is an error."""
+        if data:
+            self.record.error("protocol")
+        self._close(conn)
+        self._left(conn)
+
     def _looks_like_last(self, data: bytes) -> bool:
         """The last good reply's head and size: only a body that nobody checks differs."""
         good, head = self.good, self.good_head
@@ -217,50 +194,58 @@ class Loop:
 
     def _judge(self, conn: Connection, reply: Reply, data: bytes) -> None:
         """Count a complete reply as correct or as an error; learn what correct looks like."""
-        expected = self.load.expected_body
+        check = self.load.check
         reuse = self.load.keep_alive and reply.keep_alive
-        if not 200 <= reply.status < 400:
-            self.record.error("status")
+        wrong = wrong_class(check, reply)
+        if wrong is not None:
+            self.record.error(wrong)
+            self._note(conn, clock_ns(), wrong)
             self._next(conn, clock_ns(), reuse=reuse)
-        elif expected is not None and reply.body != expected:
-            self.record.error("body")
-            self._next(conn, clock_ns(), reuse=reuse)
-        else:
-            if data and (reuse or not self.load.keep_alive):
-                self.good = data
-                self.good_head = _head_that_frames(data, reply) if expected is None else None
-            self._complete(conn, reuse=reuse)
+            return
+        if data and (reuse or not self.load.keep_alive):
+            self.good = data
+            self.good_head = None if check.reads_bodies else _head_that_frames(data, reply)
+        self._complete(conn, reuse=reuse)
 
     def _complete(self, conn: Connection, *, reuse: bool) -> None:
-        """A correct reply: record it and begin the connection's next request."""
-        now = self.record.last_done_ns = clock_ns()
-        self.record.response_ns.append(now - conn.began_ns)
-        self.record.service_ns.append(now - conn.sent_ns)
+        """A correct reply: record it and go on."""
+        record = self.record
+        now = record.last_done_ns = clock_ns()
+        if self.is_measured(conn.began_ns):
+            record.response_ns.append(now - conn.began_ns)
+            record.service_ns.append(now - conn.sent_ns)
+            record.first_byte_ns.append((conn.first_byte_ns or now) - conn.sent_ns)
+            self._note(conn, now, "")
         conn.replies += 1
-        self.record.served_total += 1
+        record.served_total += 1
         if not conn.served:
             conn.served = True
             self.unserved -= 1
         self._next(conn, now, reuse=reuse)
 
-    def _next(self, conn: Connection, now: int, *, reuse: bool) -> None:
-        if not reuse:
-            self._close(conn)
-        if self.repeating:
-            self._begin(conn, now)
-        else:
-            conn.outstanding = False
-            self.record.account(now, -1)
+    def is_measured(self, intended_ns: int) -> bool:  # noqa: ARG002
+        """Whether a request that was meant to start then is one whose times are kept."""
+        return True
+
+    def _note(self, conn: Connection, now: int, wrong: str) -> None:
+        """Keep the raw clocks of a request that is over, where they are asked for."""
+        if self.samples is not None and self.is_measured(conn.began_ns):
+            self.samples.add(
+                conn.index, conn.began_ns, conn.sent_ns, conn.first_byte_ns, now, wrong
+            )
+
+    # Failing
 
     def _fail(self, conn: Connection, kind: str) -> None:
-        """Count an error, close the connection, and begin again a little later."""
+        """Count an error and close the connection."""
+        now = clock_ns()
         self.record.error(kind)
-        if conn.outstanding:
-            conn.outstanding = False
-            self.record.account(clock_ns(), -1)
         self._close(conn)
-        if self.repeating:
-            heapq.heappush(self.pending, (clock_ns() + RETRY_NS, conn.index))
+        if conn.outstanding:
+            self._note(conn, now, kind)
+            conn.outstanding = False
+            self.record.account(now, -1)
+            self._failed(conn, now)
 
     def _broken(self, conn: Connection) -> None:
         """The socket reported an error: the connecting's fault if nothing was sent on it yet."""
@@ -268,29 +253,46 @@ class Loop:
             self._fail(conn, "reset" if conn.used else "connect")
         else:
             self._close(conn)
+            self._left(conn)
 
-    def _expire(self, now: int) -> None:
-        """Give up requests and connections that have taken too long."""
-        sending_before = now - round(self.load.connect_timeout_s * 1e9)
-        waiting_before = now - round(self.load.request_timeout_s * 1e9)
-        for conn in self.connections:
-            if not conn.outstanding:
-                continue
-            if not conn.used:
-                if conn.began_ns < sending_before:
-                    self._fail(conn, "connect")
-            elif conn.sent_ns < waiting_before:
+    def _tick(self, now: int) -> None:
+        """Ten times a second: give up what has taken too long; a part at a time of very many.
+
+        A look at 15,000 connections at once would hold up whatever is due.
+        """
+        connections = self.connections
+        many = min(len(connections), max(LOOKED_AT_A_TICK, len(connections) // 10 + 1))
+        for _ in range(many):
+            conn = connections[self._looked_at]
+            self._looked_at = (self._looked_at + 1) % len(connections)
+            if conn.outstanding:
+                self._expire(conn, now)
+        self.on_tick(now)
+
+    def _expire(self, conn: Connection, now: int) -> None:
+        if conn.used:
+            if now - conn.sent_ns > self.load.request_timeout_s * 1e9:
+                if self.is_measured(conn.began_ns):
+                    self.record.censored_ns.append(now - conn.began_ns)
                 self._fail(conn, "timeout")
+        elif now - conn.opened_ns > self.load.connect_timeout_s * 1e9:
+            self._fail(conn, "connect")
 
-    def _close(self, conn: Connection) -> None:
-        if conn.sock is not None:
-            del self.by_fd[conn.fd]
-            conn.sock.close()
-            conn.sock = None
-        if not conn.untouched:
-            conn.framer.reset()
-        conn.used = False
-        conn.unsent = b""
+
+def wrong_class(check: Check, reply: Reply) -> str | None:
+    """The class of error that a complete reply is; None where it is correct."""
+    if check.status is None:
+        if not 200 <= reply.status < 400:
+            return "status"
+    elif reply.status != check.status:
+        return "status"
+    if check.length is not None and reply.body_bytes != check.length:
+        return "body"
+    if check.body is not None and reply.body != check.body:
+        return "body"
+    if check.contains is not None and check.contains not in (reply.body or b""):
+        return "body"
+    return None
 
 
 def _head_that_frames(data: bytes, reply: Reply) -> bytes | None:

@@ -96,6 +96,12 @@ class ResponseFramer:
             return self._take_reply()
         raise TruncatedError("the connection was closed before the reply was complete")
 
+    def take_body(self) -> bytes:
+        """Give what has come of a body that is kept; `body` of the reply will be the rest of it."""
+        taken = bytes(self._body)
+        self._body.clear()
+        return taken
+
     def _start_reply(self) -> None:
         self._step: Callable[[], bool] = self._in_head
         self._head: _Head | None = None

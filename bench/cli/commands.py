@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 from typer.main import get_command
 
-from bench.cli import compare, gate, load, report, run, serve
+from bench.cli import capacity, compare, doctor, fetch, gate, load, report, run, serve
 from bench.errors import UserError
 
 app = typer.Typer(
@@ -24,6 +24,9 @@ app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("gate")(gate.gate)
 app.command("load", **load.SETTINGS)(load.load)
+app.command("fetch", **fetch.SETTINGS)(fetch.fetch)
+app.command("capacity")(capacity.capacity)
+app.command("doctor")(doctor.doctor)
 app.command("serve", **serve.SETTINGS)(serve.serve)
 
 

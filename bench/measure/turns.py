@@ -75,7 +75,7 @@ class Turns:
         """
         self._revive_upstream()
         stolen_s, began_s = steal_s(self.cores), time.monotonic()
-        slices = self._slices(cells)
+        slices = self._slices(cells, shares_core=bool(place.get("shared_core")))
         for each in slices:
             self._open(each)
         for turn in burst_order([each.bursts for each in slices], random.Random(seed)):
@@ -98,22 +98,23 @@ class Turns:
                 self.notice(str(error))
                 self.fleet.drop(server)
 
-    def _slices(self, cells: Sequence[Cell]) -> list[Slice]:
+    def _slices(self, cells: Sequence[Cell], *, shares_core: bool) -> list[Slice]:
         """A slice of each cell; our own models first, since theirs are the replies to compare."""
         ours_first = sorted(
             cells, key=lambda cell: self.fleet.targets[cell.target].model.kind != "driver"
         )
-        made = {cell: self._slice(cell) for cell in ours_first}
+        made = {cell: self._slice(cell, shares_core=shares_core) for cell in ours_first}
         return [made[cell] for cell in cells]
 
-    def _slice(self, cell: Cell) -> Slice:
+    def _slice(self, cell: Cell, *, shares_core: bool) -> Slice:
         """A cell whose target is up, warm and right, or that says why it is lost."""
         server = self.fleet.targets[cell.target].server_of(cell)
         if server in self.lost:
             return Slice(cell, server, lost=self.lost[server])
         try:
             ready = self._warmed_address(server)
-            return Slice(cell, server, load=self._load(cell, server, ready))
+            load = self._load(cell, server, ready)
+            return Slice(cell, server, load=load | {"shares_core": shares_core})
         except RefusedError as error:
             self._tell_once(cell, str(error))
             return Slice(cell, server, lost=str(error))

@@ -22,6 +22,7 @@ from bench.measure.cores import cores_here
 from bench.measure.plan import Cell
 from bench.measure.process import TargetError
 from bench.measure.upstream import Upstream
+from tests.conftest import complaints
 
 OURS = "-m servers.upstream"
 TWO_ROUNDS = {"rounds_min": 2, "rounds_max": 2}
@@ -48,7 +49,7 @@ def test_calls_of_a_run_go_to_an_upstream_on_the_generators_core(tmp_path: Path)
     run = measure(tmp_path / "r", profile, [real_target(n) for n in profile.targets], watcher)
     assert watcher.notices == []
     for trial in run.trials:
-        assert trial["valid"], trial["invalid_reasons"]
+        assert complaints(trial) == []
         if trial["work"] == "/delay=1ms":
             assert trial["upstream_cpu_us_per_call"] is None
         else:
@@ -85,7 +86,7 @@ def test_one_that_is_killed_is_started_afresh_at_the_same_address(tmp_path: Path
     watcher = Recorder(kill_once)
     profile = tiny(grid("threaded", works=["/call=1ms"], connections=[1, 2, 3]))
     run = measure(tmp_path / "r", profile, [real_target("threaded")], watcher)
-    assert run.trials[2]["valid"], run.trials[2]["invalid_reasons"]
+    assert complaints(run.trials[2]) == []
     assert watcher.notices[0] == "upstream: was gone and is started afresh"
 
 
@@ -98,7 +99,7 @@ def test_one_that_does_not_start_is_told_and_fails_the_calls_alone(
     watcher = Recorder()
     profile = tiny(grid("threaded", works=["/call=1ms", "/delay=1ms"]))
     run = measure(tmp_path / "r", profile, [real_target("threaded")], watcher)
-    valid = {trial["work"]: trial["valid"] for trial in run.trials}
+    valid = {trial["work"]: not complaints(trial) for trial in run.trials}
     assert valid == {"/call=1ms": False, "/delay=1ms": True}
     assert watcher.notices[0].startswith("upstream: ended with exit code 1; ")
     assert watcher.notices[1].startswith("threaded: answered a request for /call=1ms with 400; ")

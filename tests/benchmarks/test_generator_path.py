@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from clients.engine import Engine
+from clients.closed_engine import ClosedEngine
 from clients.load import Load
 from clients.request import build_request
 from clients.response import Reply, ResponseFramer
@@ -82,9 +82,9 @@ def peers(request: pytest.FixtureRequest) -> Iterator[Peers]:
     peers.close()
 
 
-def engine_on(peers: Peers) -> Engine:
+def engine_on(peers: Peers) -> ClosedEngine:
     """An engine in the midst of a window, with one request outstanding on each connection."""
-    engine = Engine(Load(build_request("http://127.0.0.1:8000/"), connections=CONNECTIONS))
+    engine = ClosedEngine(Load(build_request("http://127.0.0.1:8000/"), connections=CONNECTIONS))
     for conn, near in zip(engine.loop.connections, peers.near, strict=True):
         near.setblocking(False)
         conn.sock, conn.fd, conn.recv, conn.send = near, near.fileno(), near.recv, near.send
@@ -116,7 +116,7 @@ def per_round(benchmark: BenchmarkFixture, peers: Peers, work: Callable[[], None
     pedantic(work, setup=peers.answer, rounds=300, warmup_rounds=20)
 
 
-def measure_engine(benchmark: BenchmarkFixture, peers: Peers) -> Engine:
+def measure_engine(benchmark: BenchmarkFixture, peers: Peers) -> ClosedEngine:
     engine = engine_on(peers)
 
     def serve_all() -> None:

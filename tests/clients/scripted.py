@@ -25,6 +25,10 @@ class Turn:
     connection: int
     nth_on_connection: int
 
+    @property
+    def path(self) -> str:
+        return self.request.split()[1].decode()
+
     def send(self, data: bytes = OK) -> None:
         self.sock.sendall(data)
 

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from clients.engine import Engine
+from clients.closed_engine import ClosedEngine
 from clients.load import Load, Raw
+from clients.record import Record
 from clients.request import build_request
 from tests.clients.scripted import Script, ScriptedServer
 
@@ -28,12 +29,25 @@ def load_for(server: ScriptedServer, *, method: str = "GET", **fields: Any) -> L
 def run(script: Script, **fields: Any) -> tuple[Raw, ScriptedServer]:
     """Load a server that follows the script; both are over when this returns."""
     with ScriptedServer(script) as server:
-        return Engine(load_for(server, **fields)).run(), server
+        return ClosedEngine(load_for(server, **fields)).run(), server
+
+
+def record_of(script: Script, **fields: Any) -> Record:
+    """What the loop noted in a window, before anything is made of it."""
+    with ScriptedServer(script) as server:
+        engine = ClosedEngine(load_for(server, **fields))
+        try:
+            engine.open()
+            engine.burst()
+        finally:
+            engine.close()
+        return engine.record
 
 
 def completions(raw: Raw) -> int:
     """The correct replies of the window."""
-    return len(raw.steady_ns) + len(raw.response_ns)
+    assert raw.tally.response.recorded == raw.completions
+    return raw.completions
 
 
 def seen(raw: Raw) -> dict[str, int]:

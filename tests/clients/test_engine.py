@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from clients.engine import Engine
+from clients.closed_engine import ClosedEngine
 from clients.errors import LoadError
 from clients.load import Load
 from clients.measurement import measurement
 from clients.request import build_request
 from tests.clients.scripted import OK, Script, ScriptedServer, Turn, answer
-from tests.clients.slices import completions, load_for, run, seen
+from tests.clients.slices import completions, load_for, record_of, run, seen
 
 # Counts
 
@@ -30,7 +30,7 @@ def test_every_request_that_the_server_saw_is_counted_once(keep_alive: bool) -> 
     assert raw.served_total == len(server.requests)
     assert raw.requests_sent == len(server.requests), "none is sent after the window"
     assert completions(raw) == sum(raw.replies) >= 200
-    assert len(raw.response_ns) == len(raw.service_ns)
+    assert raw.tally.response.recorded == raw.tally.service.recorded
 
 
 def test_keep_alive_mode_opens_each_connection_once() -> None:
@@ -148,7 +148,7 @@ def test_a_reply_after_an_interim_one_is_not_over_because_as_many_bytes_came() -
 def test_a_server_that_hangs_up_on_idle_connections_is_reconnected_to_without_an_error() -> None:
     """Connections 3 and 4 of 4 start 0.2 s and 0.3 s after they were hung up on."""
     with ScriptedServer(hang_up_on=lambda connection: connection in (3, 4)) as server:
-        raw = Engine(load_for(server, delay_s=0.4)).run()
+        raw = ClosedEngine(load_for(server, delay_s=0.4)).run()
     assert not seen(raw)
     assert server.accepted == 6
     assert min(raw.replies) > 0
@@ -158,8 +158,8 @@ def test_a_request_larger_than_the_socket_takes_at_once_is_sent_whole() -> None:
     """The server reads nothing for a while, so that 8 MB cannot all be on their way."""
     with ScriptedServer() as server:
         load = load_for(server, connections=2, completions_wanted=4)
-        long = replace(load.request, payload=b"GET /" + b"x" * 8_000_000 + b" HTTP/1.1\r\n\r\n")
-        raw = Engine(replace(load, request=long)).run()
+        long = replace(load.request, payloads=(b"GET /" + b"x" * 8_000_000 + b" HTTP/1.1\r\n\r\n",))
+        raw = ClosedEngine(replace(load, request=long)).run()
         assert not seen(raw)
         assert raw.served_total == raw.requests_sent == len(server.requests)
         assert set(server.requests) == {long.payload}
@@ -167,7 +167,7 @@ def test_a_request_larger_than_the_socket_takes_at_once_is_sent_whole() -> None:
 
 def test_a_loopback_server_on_ipv6_is_reached() -> None:
     with ScriptedServer(host="::1") as server:
-        raw = Engine(load_for(server)).run()
+        raw = ClosedEngine(load_for(server)).run()
     assert not seen(raw)
 
 
@@ -187,8 +187,8 @@ def test_throughput_obeys_the_physical_bound_and_littles_law() -> None:
     """
     with ScriptedServer(wait_10_ms) as server:
         load = load_for(server, connections=8, delay_s=0.010, window_s=1.0)
-        raw = Engine(load).run()
-    result = measurement(load, raw)
+        raw = ClosedEngine(load).run()
+    result = measurement(load, [raw])
     assert raw.window_ns >= 1_000_000_000
     assert result["throughput_rps"] == completions(raw) / (raw.window_ns / 1e9)
     assert 0 < result["bound_ratio"] <= 1.02
@@ -198,7 +198,7 @@ def test_throughput_obeys_the_physical_bound_and_littles_law() -> None:
 
 def test_response_times_are_at_least_what_the_server_waited() -> None:
     raw, _ = run(wait_10_ms, delay_s=0.010, completions_wanted=20)
-    assert min([*raw.steady_ns, *raw.service_ns]) >= 10_000_000
+    assert raw.tally.service.minimum_ns >= 10_000_000
 
 
 def test_the_window_holds_neither_the_warm_up_nor_the_drain() -> None:
@@ -263,7 +263,7 @@ def test_the_warm_up_gives_up_at_its_limit() -> None:
 
     with ScriptedServer(never_the_second) as server:
         start_s = time.monotonic()
-        raw = Engine(load_for(server, connections=2, warmup_limit_s=0.2, drain_s=0.5)).run()
+        raw = ClosedEngine(load_for(server, connections=2, warmup_limit_s=0.2, drain_s=0.5)).run()
         elapsed_s = time.monotonic() - start_s
     assert elapsed_s >= 0.2 + 0.5, "all of the limit, and all of the drain"
     assert raw.replies[1] == 0 < raw.replies[0]
@@ -281,7 +281,7 @@ def test_the_window_gives_up_at_its_limit() -> None:
     with ScriptedServer(wait_10_ms) as server:
         load = load_for(server, connections=1, window_limit_s=0.3, completions_wanted=1_000_000)
         start_s = time.monotonic()
-        raw = Engine(load).run()
+        raw = ClosedEngine(load).run()
         elapsed_s = time.monotonic() - start_s
     assert elapsed_s >= 0.3, "well after the 0.05 s that the window lasts at least"
     assert 0 < completions(raw) <= 31
@@ -294,9 +294,11 @@ def test_starts_are_spread_over_one_delay() -> None:
 
 
 def test_time_spent_connecting_is_response_time_but_not_service_time() -> None:
-    raw, _ = run(answer, keep_alive=False)
-    assert not raw.steady_ns
-    assert all(r > s for r, s in zip(raw.response_ns, raw.service_ns, strict=True))
+    record = record_of(answer, keep_alive=False)
+    assert not record.steady_ns
+    assert len(record.response_ns) >= 200
+    assert all(r > s for r, s in zip(record.response_ns, record.service_ns, strict=True))
+    assert min(record.connect_ns) > 0
 
 
 def test_the_first_reply_on_a_new_connection_counts_the_time_spent_connecting() -> None:
@@ -309,14 +311,15 @@ def test_the_first_reply_on_a_new_connection_counts_the_time_spent_connecting() 
         else:
             turn.finish(closing)
 
-    raw, server = run(close_after_two)
-    assert server.accepted >= len(server.requests) // 2
-    assert not raw.steady_ns
+    record = record_of(close_after_two)
+    assert not record.steady_ns
+    assert len(record.response_ns) >= 200
+    assert len(record.connect_ns) >= record.served_total // 2
 
 
 def test_the_fast_path_takes_the_replies_that_look_like_the_last_one() -> None:
-    raw, _ = run(answer)
-    assert len(raw.steady_ns) == completions(raw)
+    record = record_of(answer)
+    assert len(record.steady_ns) == record.completions >= 200
 
 
 # Drain
@@ -345,20 +348,20 @@ def test_what_is_still_outstanding_after_the_drain_is_owed() -> None:
     """Ten connections always have a request in the queue; with no time to drain all are owed."""
     with drip_server() as server:
         load = one_at_a_time_load(server, drain_s=0.0)
-        raw = Engine(load).run()
+        raw = ClosedEngine(load).run()
     assert raw.in_flight_at_close == raw.owed == 10
-    assert measurement(load, raw)["latency_at_least"]
-    assert measurement(load, raw)["censored"] == 10
+    assert measurement(load, [raw])["latency_at_least"]
+    assert measurement(load, [raw])["censored"] == 10
 
 
 def test_a_drain_ends_as_soon_as_nothing_is_owed() -> None:
     with drip_server() as server:
         load = one_at_a_time_load(server, drain_s=30.0)
-        raw = Engine(load).run()
+        raw = ClosedEngine(load).run()
         assert raw.owed == 0
         assert raw.served_total == len(server.requests)
         assert not seen(raw)
-        assert not measurement(load, raw)["latency_at_least"]
+        assert not measurement(load, [raw])["latency_at_least"]
 
 
 # What is left behind
@@ -376,7 +379,7 @@ def test_no_descriptor_is_left_open(script: Script, keep_alive: bool) -> None:
     before = open_descriptors()
     with ScriptedServer(script) as server:
         load = load_for(server, keep_alive=keep_alive, warmup_limit_s=0.1)
-        engine = Engine(replace(load, window_limit_s=0.1, drain_s=0.0))
+        engine = ClosedEngine(replace(load, window_limit_s=0.1, drain_s=0.0))
         engine.run()
     assert open_descriptors() == before, "while the engine is still there"
     assert engine.record.sent > 0
@@ -385,7 +388,7 @@ def test_no_descriptor_is_left_open(script: Script, keep_alive: bool) -> None:
 def test_connections_stay_open_after_measuring_until_they_are_closed() -> None:
     """So that a server's memory can be read while it holds them."""
     with ScriptedServer() as server:
-        engine = Engine(load_for(server))
+        engine = ClosedEngine(load_for(server))
         engine.measure()
         assert (server.accepted, server.ended) == (4, 0)
         engine.close()
@@ -416,7 +419,7 @@ def test_garbage_collection_is_off_while_measuring_and_then_as_it_was(enabled: b
 def test_a_host_that_cannot_be_found_is_one_clear_line() -> None:
     for host in ("[fe80::1%no-such-link]", "a..b", "x" * 64):
         with pytest.raises(LoadError, match="cannot find the host") as caught:
-            Engine(Load(build_request(f"http://{host}/"), connections=1))
+            ClosedEngine(Load(build_request(f"http://{host}/"), connections=1))
         assert "\n" not in str(caught.value)
 
 

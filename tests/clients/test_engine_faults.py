@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from clients.engine import Engine
-from clients.load import Load, Raw
+from clients.closed_engine import ClosedEngine
+from clients.load import Check, Load, Raw
 from clients.request import build_request
 from tests.clients.scripted import OK, ScriptedServer, Turn
 from tests.clients.slices import completions, load_for, run, seen
@@ -79,7 +79,7 @@ def test_each_fault_is_counted_in_its_class_and_never_as_throughput(
     kind: str, fault: Callable[[Turn], None], keep_alive: bool
 ) -> None:
     with ScriptedServer(every_25th(fault)) as server:
-        raw = Engine(load_for(server, keep_alive=keep_alive, expected_body=b"ok")).run()
+        raw = ClosedEngine(load_for(server, keep_alive=keep_alive, check=Check(body=b"ok"))).run()
     check_counts(raw, server, kind)
 
 
@@ -89,7 +89,7 @@ def test_a_wrong_body_is_found_byte_by_byte_too() -> None:
             turn.send(bytes([byte]))
 
     with ScriptedServer(trickle) as server:
-        raw = Engine(load_for(server, expected_body=b"ok", completions_wanted=60)).run()
+        raw = ClosedEngine(load_for(server, check=Check(body=b"ok"), completions_wanted=60)).run()
     check_counts(raw, server, "body")
 
 
@@ -114,7 +114,7 @@ def test_a_reply_that_never_comes_is_a_timeout_and_its_connection_is_given_up(
         turn.send()
 
     with ScriptedServer(stall_on_the_third) as server:
-        raw = Engine(
+        raw = ClosedEngine(
             load_for(server, keep_alive=keep_alive, request_timeout_s=0.2, window_s=0.5)
         ).run()
     assert seen(raw) == {"timeout": 1}
@@ -132,7 +132,7 @@ def test_a_timeout_in_the_window_is_censored() -> None:
         turn.send()
 
     with ScriptedServer(stall_once_warm) as server:
-        raw = Engine(load_for(server, request_timeout_s=0.1, window_s=0.5)).run()
+        raw = ClosedEngine(load_for(server, request_timeout_s=0.1, window_s=0.5)).run()
     assert raw.timeouts_in_window == raw.errors["timeout"] == 1
 
 
@@ -145,7 +145,7 @@ def test_a_reply_that_trickles_without_end_is_a_timeout() -> None:
             turn.send(b"1\r\nx\r\n")
 
     with ScriptedServer(endless_chunks) as server:
-        raw = Engine(hopeless(server.port, request_timeout_s=0.1)).run()
+        raw = ClosedEngine(hopeless(server.port, request_timeout_s=0.1)).run()
     assert set(seen(raw)) == {"timeout"}
     assert raw.served_total == 0
 
@@ -161,7 +161,7 @@ def test_a_refused_connection_is_a_connect_error_and_is_tried_again(keep_alive: 
     with socket.socket() as bound_but_not_listening:
         bound_but_not_listening.bind(("127.0.0.1", 0))
         port = bound_but_not_listening.getsockname()[1]
-        raw = Engine(hopeless(port, keep_alive=keep_alive)).run()
+        raw = ClosedEngine(hopeless(port, keep_alive=keep_alive)).run()
     assert set(seen(raw)) == {"connect"}
     assert raw.errors["connect"] > 4, "each of four connections tried again"
     assert (raw.requests_sent, raw.served_total, completions(raw), raw.owed) == (0, 0, 0, 0)
@@ -170,7 +170,9 @@ def test_a_refused_connection_is_a_connect_error_and_is_tried_again(keep_alive: 
 @pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "close"])
 def test_a_server_that_accepts_and_never_answers_gives_timeouts_only(keep_alive: bool) -> None:
     with ScriptedServer(Turn.stall) as server:
-        raw = Engine(hopeless(server.port, keep_alive=keep_alive, request_timeout_s=0.1)).run()
+        raw = ClosedEngine(
+            hopeless(server.port, keep_alive=keep_alive, request_timeout_s=0.1)
+        ).run()
     assert set(seen(raw)) == {"timeout"}
     assert raw.errors["timeout"] >= 4
     assert (raw.served_total, completions(raw)) == (0, 0)
@@ -181,7 +183,7 @@ def test_an_accept_queue_that_stays_full_gives_connect_errors(keep_alive: bool) 
     """A backlog of 0 holds one connection; the next handshakes are not answered."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         port = listener.getsockname()[1]
-        raw = Engine(hopeless(port, keep_alive=keep_alive, connect_timeout_s=0.1)).run()
+        raw = ClosedEngine(hopeless(port, keep_alive=keep_alive, connect_timeout_s=0.1)).run()
     assert raw.errors["connect"] > 0
     assert completions(raw) == 0
 
@@ -196,7 +198,7 @@ def test_a_server_that_stops_listening_amid_the_slice_is_survived() -> None:
         turn.send()
 
     with ScriptedServer(stop_after_300) as server:
-        raw = Engine(
+        raw = ClosedEngine(
             load_for(server, window_limit_s=0.5, completions_wanted=1_000_000, drain_s=0.1)
         ).run()
     assert raw.errors["reset"] == 4

@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from array import array
 from dataclasses import replace
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from clients.cpu_clock import cpu_ns
 from clients.load import Load, Raw
 from clients.measurement import measurement
+from clients.record import Record, Tally
 from clients.request import build_request
 from clients.sample import decode_histogram
 from clients.verdict import ERROR_KINDS
@@ -25,12 +25,29 @@ DOCUMENTED_KEYS = [
 ]  # fmt: skip
 
 
+def folded(record: Record) -> Tally:
+    tally = Tally()
+    record.fold_into(tally)
+    return tally
+
+
+def censored(*bounds_ms: float) -> Tally:
+    """The durations of `raw`, and such lower bounds of others."""
+    tally = raw().tally
+    tally.censored.fold([round(ms * MS) for ms in bounds_ms])
+    return tally
+
+
 def raw() -> Raw:
     """Four connections x 10 ms for a second: 98 replies each, 10.2 ms a reply on average."""
+    record = Record()
+    record.steady_ns.extend([10 * MS] * 200)
+    record.response_ns.extend([10_400_000] * 192)
+    record.service_ns.extend([10 * MS] * 192)
+    record.first_byte_ns.extend([9 * MS] * 192)
     return Raw(
-        steady_ns=array("q", [10 * MS] * 200),
-        response_ns=array("q", [10_400_000] * 192),
-        service_ns=array("q", [10 * MS] * 192),
+        tally=folded(record),
+        completions=392,
         replies=[98] * 4,
         warmup_ns=20 * MS,
         window_ns=1000 * MS,
@@ -48,7 +65,7 @@ def raw() -> Raw:
 
 
 def test_figures_of_a_second_with_392_completions() -> None:
-    result = measurement(LOAD, raw())
+    result = measurement(LOAD, [raw()])
     assert (result["completions"], result["throughput_rps"]) == (392, 392.0)
     assert (result["warmup_s"], result["duration_s"]) == (0.02, 1.0)
     assert result["in_flight_mean"] == 4.0
@@ -64,20 +81,21 @@ def test_figures_of_a_second_with_392_completions() -> None:
 
 
 def test_the_keys_of_a_load_report_are_all_there_and_are_json() -> None:
-    result = measurement(LOAD, raw())
+    result = measurement(LOAD, [raw()])
     assert set(DOCUMENTED_KEYS) <= set(result)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
-def test_without_separate_service_times_they_are_the_response_times() -> None:
-    steady = replace(raw(), response_ns=array("q"), service_ns=array("q"))
-    result = measurement(LOAD, steady)
-    assert result["service_time_ms"] == result["response_time_ms"]
+def test_a_reply_in_one_piece_is_response_service_and_first_byte_in_one() -> None:
+    record = Record()
+    record.steady_ns.extend([10 * MS] * 3)
+    result = measurement(LOAD, [replace(raw(), tally=folded(record), completions=3)])
+    assert result["service_time_ms"] == result["response_time_ms"] == result["first_byte_ms"]
     assert result["response_time_ms"]["max"] == 10.0
 
 
 def test_histograms_hold_every_completion_once() -> None:
-    result = measurement(LOAD, raw(), histograms=True)
+    result = measurement(LOAD, [raw()], histograms=True)
     response = decode_histogram(result["response_time_hist"])
     service = decode_histogram(result["service_time_hist"])
     assert (response.get_total_count(), service.get_total_count()) == (392, 392)
@@ -86,8 +104,8 @@ def test_histograms_hold_every_completion_once() -> None:
 
 
 def test_the_server_is_charged_per_completion_only_where_it_was_watched() -> None:
-    assert "server_cpu_us_per_request" not in measurement(LOAD, raw())
-    result = measurement(replace(LOAD, watched_pids=(1,)), raw())
+    assert "server_cpu_us_per_request" not in measurement(LOAD, [raw()])
+    result = measurement(replace(LOAD, watched_pids=(1,)), [raw()])
     assert result["server_cpu_us_per_request"] == pytest.approx(200.0)
     assert result["server_cpu_utilisation"] == pytest.approx(0.0784)
 
@@ -95,43 +113,51 @@ def test_the_server_is_charged_per_completion_only_where_it_was_watched() -> Non
 def test_the_upstream_is_charged_per_call_only_where_there_is_one() -> None:
     """19.6 ms of CPU for 392 completions that called twice each."""
     calls = replace(LOAD, upstream_pids=(1,), calls_per_request=2)
-    assert measurement(calls, raw())["upstream_cpu_us_per_call"] == pytest.approx(25.0)
-    assert "upstream_cpu_us_per_call" not in measurement(LOAD, raw())
-    assert "upstream_cpu_us_per_call" not in measurement(replace(LOAD, upstream_pids=(1,)), raw())
+    assert measurement(calls, [raw()])["upstream_cpu_us_per_call"] == pytest.approx(25.0)
+    assert "upstream_cpu_us_per_call" not in measurement(LOAD, [raw()])
+    assert "upstream_cpu_us_per_call" not in measurement(replace(LOAD, upstream_pids=(1,)), [raw()])
 
 
 def test_what_the_upstream_uses_of_the_generators_core_counts_as_busy() -> None:
     """60% and 35% of the window: neither alone is too much."""
     busy = replace(raw(), client_cpu_ns=600 * MS, upstream_cpu_ns=350 * MS)
     calls = replace(LOAD, upstream_pids=(1,), calls_per_request=1)
-    assert measurement(LOAD, busy)["valid"]
-    assert measurement(calls, busy)["invalid_reasons"] == [
+    assert measurement(LOAD, [busy])["valid"]
+    assert measurement(calls, [busy])["invalid_reasons"] == [
         "generator and upstream were busy 95% of the window (limit 90%)"
     ]
 
 
-def test_latency_is_a_lower_bound_where_a_reply_was_not_waited_for() -> None:
-    assert not measurement(LOAD, raw())["latency_at_least"]
-    assert measurement(LOAD, replace(raw(), owed=1))["latency_at_least"]
-    assert measurement(LOAD, replace(raw(), timeouts_in_window=1))["latency_at_least"]
+def test_a_percentile_is_at_least_where_a_reply_that_was_not_seen_may_touch_it() -> None:
+    """392 replies within 10.4 ms, and one request given up after 50 ms."""
+    assert measurement(LOAD, [raw()])["at_least"] == []
+    result = measurement(LOAD, [replace(raw(), owed=1, tally=censored(50))])
+    assert result["at_least"] == ["mean", "p999", "max"]
+    assert result["response_time_ms"]["max"] == 50.0
+    assert result["response_time_ms"]["p99"] == pytest.approx(10.4, rel=1e-3)
+    assert result["latency_at_least"]
+
+
+def test_a_bound_below_all_replies_touches_every_percentile() -> None:
+    result = measurement(LOAD, [replace(raw(), tally=censored(1))])
+    assert result["at_least"] == ["mean", "p50", "p90", "p95", "p99", "p999", "max"]
 
 
 def test_outstanding_and_timed_out_requests_are_censored_not_dropped() -> None:
-    result = measurement(LOAD, replace(raw(), in_flight_at_close=4, timeouts_in_window=3))
+    result = measurement(LOAD, [replace(raw(), in_flight_at_close=4, timeouts_in_window=3)])
     assert result["censored"] == 7
 
 
 def test_a_slice_in_which_nothing_happened_has_no_figures_and_is_not_valid() -> None:
     empty = replace(
         raw(),
-        steady_ns=array("q"),
-        response_ns=array("q"),
-        service_ns=array("q"),
+        tally=Tally(),
+        completions=0,
         replies=[0] * 4,
         window_ns=0,
         in_flight_area_ns=0,
     )
-    result = measurement(LOAD, empty, histograms=True)
+    result = measurement(LOAD, [empty], histograms=True)
     for name in ("response_time_ms", "little_ratio", "fairness_jain", "client_cpu_us_per_request"):
         assert result[name] is None
     assert result["throughput_rps"] == 0.0
