@@ -103,9 +103,27 @@ $(VENV)/.stacks: $(STAMP)
 .PHONY: stacks
 stacks: $(VENV)/.stacks ## Install the production servers of servers/stacks.toml
 
+# Two of them are looked for only by `make bench-generator`, which leaves out what is not there.
+.PHONY: load-generators
+load-generators: $(STAMP) system-packages ## Install hey (apt-get) and autocannon (npm), to compare with
+	@command -v hey >/dev/null || { \
+	  as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	  $$as_root apt-get update -q; $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q hey; }
+	@[ -x $(VENV)/node/node_modules/.bin/autocannon ] || { \
+	  command -v npm >/dev/null || { echo "npm is missing: autocannon is left out" >&2; exit 0; }; \
+	  npm install --silent --no-fund --no-audit --prefix $(VENV)/node autocannon; }
+
 .PHONY: bench-generator
-bench-generator: $(STAMP) ## Generator's CPU per request against wrk's, on nginx (PAIRS=15)
-	@$(BIN)/python -m bench.trials.generator --pairs $(or $(PAIRS),15) $(FLAGS)
+bench-generator: $(STAMP) ## The generator: its cost against wrk's, punctuality, exactness (PAIRS=15)
+	@failed=0; \
+	$(BIN)/python -m bench.trials.cost --pairs $(or $(PAIRS),15) $(FLAGS) || failed=$$?; \
+	$(BIN)/python -m bench.trials.punctuality --windows $(or $(WINDOWS),10) $(FLAGS) || failed=$$?; \
+	$(BIN)/python -m bench.trials.exactness $(FLAGS) || failed=$$?; \
+	exit $$failed
+
+.PHONY: bench-scale
+bench-scale: $(STAMP) ## CONNECTIONS=15000 at once from one generator, and MINUTES=10 at 10,000 req/s
+	@$(BIN)/python -m bench.trials.scale --connections $(or $(CONNECTIONS),15000) --minutes $(or $(MINUTES),10) $(FLAGS)
 
 .PHONY: bench-drivers
 bench-drivers: $(VENV)/.stacks ## Drivers against production servers of their family (PAIRS=15)

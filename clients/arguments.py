@@ -1,6 +1,7 @@
 """The command line of `crossover load` and `python -m clients`: what is asked, as a Load."""
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ DEFAULT_DURATION_S = 10.0
 DEFAULT_WARM_UP_S = 1.0
 OPEN_LOOP_CONNECTIONS = 256
 MOST_PROCESSES = 64
+SPIN_NS = 200_000
 
 
 class _Parser(argparse.ArgumentParser):
@@ -105,6 +107,9 @@ def parser() -> argparse.ArgumentParser:
     add("--catch-up", action="store_true",
         help="open loop: send at once what is late because the generator was held up, not at twice "
              "the rate")
+    add("--spin", action=argparse.BooleanOptionalAction,
+        help="open loop: do not sleep for the last 0.2 ms before an arrival (default: where there "
+             "are more cores than processes)")
     add("--processes", type=positive, default=1, metavar="N",
         help="share the load out among so many processes (default 1)")
     add("--close", action="store_true", help="a new connection for every request")
@@ -159,6 +164,7 @@ def load_of(options: argparse.Namespace) -> Load:
         keep_alive=not options.close,
         schedule=_schedule(options, warm_up_s) if is_open else None,
         catch_up=options.catch_up,
+        spin_ns=SPIN_NS if _spins(options) else 0,
         delay_s=options.delay,
         warmup_s=warm_up_s,
         window_s=duration_s,
@@ -180,7 +186,7 @@ def _require(options: argparse.Namespace) -> None:
         if value is not None and value <= 0:
             raise LoadError(f"--{name.replace('_', '-')} must be more than nothing")
     if options.rate is None:
-        for name in ("arrivals", "warm_up", "catch_up"):
+        for name in ("arrivals", "warm_up", "catch_up", "spin"):
             if getattr(options, name):
                 raise LoadError(
                     f"--{name.replace('_', '-')} is of an open loop: give --rate as well"
@@ -191,6 +197,12 @@ def _require(options: argparse.Namespace) -> None:
             f"--processes {options.processes} is too many: at most one for each of the "
             f"{connections} connections, and {MOST_PROCESSES}"
         )
+
+
+def _spins(options: argparse.Namespace) -> bool:
+    if options.spin is None:
+        return len(os.sched_getaffinity(0)) > int(options.processes)
+    return bool(options.spin)
 
 
 def _schedule(options: argparse.Namespace, warm_up_s: float) -> Schedule:

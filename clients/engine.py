@@ -148,11 +148,13 @@ class Engine:
         self._count_replies(-1)
         flow_ns, in_flight = record.flow_ns, record.in_flight
         timeouts, served = record.errors["timeout"], record.served_total
-        self._second = Counts(opened_ns, record, running=self.on_second is not None)
+        spun_ns = record.spun_ns
+        self._second = Counts(opened_ns, record, running=True)
         self.meter.start()
 
         def close(closed_ns: int) -> None:
             self.meter.stop()
+            self.meter.client_ns -= record.spun_ns - spun_ns
             self._second.running = False
             self._count_replies(+1)
             self.window_ns += closed_ns - opened_ns
@@ -171,9 +173,10 @@ class Engine:
         second = self._second
         if not second.running or now < second.began_ns + SECOND_NS:
             return
-        assert self.on_second is not None
         response = self.record.fold_into(self.tally)
         self._second = following = Counts(now, self.record, running=True, number=second.number + 1)
+        if self.on_second is None:
+            return
         self.on_second(
             Second(
                 number=second.number,

@@ -42,7 +42,7 @@ class OpenLoop(Loop):
         self.queue: deque[tuple[int, int]] = deque()  # (intended_ns, number) of those that wait
         self.arrived = 0
         self.scheduled = 0  # of those that arrived, how many are of the window
-        self.last_sent_ns = 0
+        self.catch_up_ns = 0  # when the next overdue arrival may be sent
 
     def begin(self, origin_ns: int) -> None:
         """Let the schedule begin at a moment of the clock."""
@@ -77,15 +77,21 @@ class OpenLoop(Loop):
         ready, nothing = [self.epoll.fileno()], ()
         record, free, queue = self.record, self.free, self.queue
         opened_ns, closed_ns = self.window_ns
+        spin_ns = self.load.spin_ns
         respond, serve = record.response_ns.append, record.service_ns.append
         first = record.first_byte_ns.append
         good = self.good if self.plain else None
         now = clock()
         next_tick_ns = now + TICK_NS
         while now < until_ns and not over(now):
-            wake_ns = min(self.wake_ns, next_tick_ns, until_ns)
-            if wake_ns <= now or wait(ready, nothing, nothing, (wake_ns - now) / 1e9)[0]:
-                for fd, _ in poll(0):
+            wait_ns = min(self.wake_ns, next_tick_ns, until_ns) - now - spin_ns
+            if wait_ns <= 0 or wait(ready, nothing, nothing, wait_ns / 1e9)[0]:
+                events = poll(0)
+                if not events and wait_ns <= 0:
+                    passed_ns = clock()
+                    if passed_ns < self.wake_ns:  # nothing to do yet: what that took was waiting
+                        record.spun_ns += passed_ns - now
+                for fd, _ in events:
                     conn = by_fd.get(fd)
                     if conn is None:
                         continue
@@ -137,10 +143,10 @@ class OpenLoop(Loop):
                 return
             can_send = free or self.closed
             if now - intended_ns > OVERDUE_NS and can_send and not self.load.catch_up:
-                may_ns = self._may_catch_up_ns()
-                if may_ns > now:
-                    self.wake_ns = may_ns
+                if self.catch_up_ns > now:
+                    self.wake_ns = self.catch_up_ns
                     return
+                self.catch_up_ns = max(self.catch_up_ns, now - OVERDUE_NS) + self._least_gap_ns()
             self.next_ns = self.origin_ns + next(self.offsets_ns)
             number = self.arrived
             self.arrived += 1
@@ -153,23 +159,20 @@ class OpenLoop(Loop):
             if self.is_measured(intended_ns):
                 record.noticed_ns.append(now - intended_ns)
             if self.closed:
-                self.last_sent_ns = now
                 self._send_on_new(self.closed.popleft(), intended_ns, number)
                 now = clock_ns()
             else:
                 self.queue.append((intended_ns, number))
         self.wake_ns = self.next_ns
 
-    def _may_catch_up_ns(self) -> int:
-        """When the next overdue arrival may be sent: half a mean gap after the one before."""
+    def _least_gap_ns(self) -> int:
+        """Half a mean gap of the rate that the schedule has where we are in it."""
         rate_rps = self.schedule.rate_at((self.next_ns - self.origin_ns) / 1e9)
-        gap_ns = 1e9 * self.load.shard.count / (CATCH_UP_FACTOR * rate_rps)
-        return self.last_sent_ns + round(gap_ns)
+        return round(1e9 * self.load.shard.count / (CATCH_UP_FACTOR * rate_rps))
 
     def _send_now(self, conn: Connection, intended_ns: int, number: int) -> int:
         """Send an arrival on a free connection; the time when. What it is late is our own fault."""
         now = self._send(conn, intended_ns, number)
-        self.last_sent_ns = now
         if self.is_measured(intended_ns):
             self.record.late_ns.append(now - intended_ns)
         return now

@@ -34,6 +34,7 @@ class Record:
         "sent",
         "served_total",
         "service_ns",
+        "spun_ns",
         "steady_ns",
         "waited_ns",
     )
@@ -55,6 +56,7 @@ class Record:
         self.served_total = 0
         self.in_flight = 0
         self.flow_ns = 0
+        self.spun_ns = 0  # spent on looking whether it is time yet
         self.last_done_ns = 0
 
     @property

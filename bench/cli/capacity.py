@@ -51,7 +51,7 @@ def capacity(
 ) -> int:
     """Find the highest open-loop rate at which the SLO holds, from repeated short trials."""
     from bench.measure.capacity import search
-    from bench.measure.generator import Generator
+    from bench.measure.generator import Generator, spin_ns_on
     from bench.measure.rate_trials import Trials, expectations_of
 
     expectations = expectations_of(slo)
@@ -60,7 +60,17 @@ def capacity(
     cores = cores_here()
     require_descriptors(connections + SPARE_DESCRIPTORS)
     with _served(target, work, cores) as url, Generator(cores.generator) as generator:
-        trials = Trials(generator, url, connections, expectations, trial_s, arrivals, seed, _tell)
+        trials = Trials(
+            generator,
+            url,
+            connections,
+            expectations,
+            trial_s,
+            arrivals,
+            seed,
+            spin_ns_on(cores),
+            _tell,
+        )
         found = search(trials, trials.first_guess_rps(), repeats)
     if as_json:
         print(json.dumps(_described(found, trials), allow_nan=False))

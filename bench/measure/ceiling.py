@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from bench.measure.cores import CoreChoice
-from bench.measure.generator import Generator
+from bench.measure.generator import Generator, spin_ns_on
 from bench.measure.models import SERVERS
 from bench.measure.process import Process
 
@@ -32,14 +32,14 @@ def measure_ceiling(
         url = f"http://{ready.host}:{ready.port}/"
         with Generator(cores.generator) as generator:
             answers = {}
-            for name, load in _loads(url, window_s):
+            for name, load in _loads(url, window_s, spin_ns_on(cores)):
                 told(name)
                 answers[name] = generator.measure(load)
                 generator.release()
     return _figures(answers)
 
 
-def _loads(url: str, window_s: float) -> Iterator[tuple[str, dict[str, Any]]]:
+def _loads(url: str, window_s: float, spin_ns: int) -> Iterator[tuple[str, dict[str, Any]]]:
     closed = {"url": url, "window_s": window_s, "window_limit_s": window_s + 1.0}
     yield "closed loop, 64 connections", {**closed, "connections": CONNECTIONS}
     yield "closed loop, 1 connection", {**closed, "connections": 1}
@@ -51,6 +51,7 @@ def _loads(url: str, window_s: float) -> Iterator[tuple[str, dict[str, Any]]]:
                 "connections": CONNECTIONS,
                 "window_s": window_s,
                 "warmup_s": WARM_UP_S,
+                "spin_ns": spin_ns,
                 "schedule": {"steps": [[rate_rps, 86_400.0]], "arrivals": "poisson", "seed": 0},
             },
         )

@@ -57,7 +57,7 @@ def measure_waits(
             )
             generator.release()
             process.stop()
-            oversleep_ns = _recorded_ns(process, file)
+            oversleep_ns = recorded_ns(process, file)
     return {
         "target": target.name,
         "asked_s": delay_s,
@@ -79,7 +79,8 @@ def summary_us(oversleep_ns: Sequence[int]) -> dict[str, float]:
     return {name: ns / 1e3 for name, ns in values.items()}
 
 
-def _recorded_ns(process: Process, file: Path) -> list[int]:
+def recorded_ns(process: Process, file: Path) -> list[int]:
+    """How much longer than asked each wait took. Raises TargetError where the file has none."""
     try:
         recorded = json.loads(file.read_text())
         waits = [int(ns) for ns in recorded["oversleep_ns"]]

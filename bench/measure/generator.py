@@ -4,11 +4,13 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
+from bench.measure.cores import CoreChoice
 from bench.measure.json_process import JsonProcess
 from bench.measure.process import TargetError
 
 COMMAND = (sys.executable, "-P", "-m", "clients", "--batch")
 ANSWER_LIMIT_S = 30.0
+SPIN_NS = 200_000
 
 Answer = TypeVar("Answer")
 
@@ -18,7 +20,14 @@ _DEFAULT_LIMITS_S: dict[str, float] = {
     "warmup_limit_s": 10.0,
     "delay_s": 0.0,
     "drain_s": 0.5,
+    "warmup_s": 0.0,
+    "window_s": 0.0,
 }
+
+
+def spin_ns_on(cores: CoreChoice) -> int:
+    """How long it may spin before an arrival: not at all where it shares its core."""
+    return 0 if cores.shared else SPIN_NS
 
 
 class Generator:
@@ -59,6 +68,10 @@ class Generator:
     def release(self) -> None:
         """Close the connections of all slices."""
         self._ask({"release": True}, ANSWER_LIMIT_S)
+
+    def rss_bytes(self) -> int:
+        """How much memory it has resident now."""
+        return self._process.sample().rss_bytes
 
     def _ask(self, order: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
         answer = self._process.ask(order, limit_s)

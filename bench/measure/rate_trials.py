@@ -27,12 +27,13 @@ class Trials:
         trial_s: float,
         arrivals: str,
         seed: int,
+        spin_ns: int,
         told: Callable[[str], None],
     ) -> None:
         self._generator, self._url, self._connections = generator, url, connections
         self._expectations, self._trial_s = expectations, trial_s
         self._arrivals, self._seed = arrivals, seed
-        self._told = told
+        self._spin_ns, self._told = spin_ns, told
         self._began_s = time.monotonic()
         self.rows: list[dict[str, Any]] = []
 
@@ -53,6 +54,7 @@ class Trials:
             {
                 "connections": self._connections,
                 "warmup_s": WARM_UP_S,
+                "spin_ns": self._spin_ns,
                 "window_s": self._trial_s,
                 "drain_s": 1.0,
                 "schedule": {
