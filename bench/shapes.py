@@ -49,6 +49,11 @@ PAIR = Leaf(
 
 RUN: Mapping[str, Any] = {
     "name": TEXT,
+    "generator_ceiling??": {
+        "ceiling_rps??": AMOUNT,
+        "floor_ms??": {"p50??": AMOUNT},
+        "lateness_ms??": {"20000??": {"p99??": AMOUNT}},
+    },
     "config": {
         "confidence?": SHARE,
         "margin?": SHARE,

@@ -149,12 +149,14 @@ class Engine:
         flow_ns, in_flight = record.flow_ns, record.in_flight
         timeouts, served = record.errors["timeout"], record.served_total
         spun_ns = record.spun_ns
-        self._second = Counts(opened_ns, record, running=True)
+        self._second = Counts.first(opened_ns, record)
         self.meter.start()
 
         def close(closed_ns: int) -> None:
             self.meter.stop()
             self.meter.client_ns -= record.spun_ns - spun_ns
+            if self.on_second is not None:
+                self._end_second(closed_ns)
             self._second.running = False
             self._count_replies(+1)
             self.window_ns += closed_ns - opened_ns
@@ -170,12 +172,15 @@ class Engine:
             self.replies[conn.index] += sign * conn.replies
 
     def _on_tick(self, now: int) -> None:
+        if self._second.running and now >= self._second.ends_ns:
+            self._end_second(now)
+
+    def _end_second(self, now: int) -> None:
+        """Fold what came in it, and tell of it."""
         second = self._second
-        if not second.running or now < second.began_ns + SECOND_NS:
-            return
         response = self.record.fold_into(self.tally)
-        self._second = following = Counts(now, self.record, running=True, number=second.number + 1)
-        if self.on_second is None:
+        self._second = following = second.following(now, self.record)
+        if self.on_second is None or now <= second.began_ns:
             return
         self.on_second(
             Second(
@@ -190,23 +195,34 @@ class Engine:
         )
 
 
+@dataclass(slots=True)
 class Counts:
-    """What the record had counted when a second began."""
+    """What the record had counted when a second began, and when that ends."""
 
-    def __init__(
-        self,
-        began_ns: int = 0,
-        record: Record | None = None,
-        *,
-        running: bool = False,
-        number: int = 0,
-    ) -> None:
-        self.running = running
-        self.number = number
-        self.began_ns = began_ns
-        self.served = record.served_total if record else 0
-        self.sent = record.sent if record else 0
-        self.failed = record.failed if record else 0
+    running: bool = False
+    number: int = 0
+    began_ns: int = 0
+    ends_ns: int = 0
+    served: int = 0
+    sent: int = 0
+    failed: int = 0
+
+    @classmethod
+    def first(cls, opened_ns: int, record: Record) -> "Counts":
+        """Those of a window's first second."""
+        return cls(ends_ns=opened_ns, number=-1).following(opened_ns, record)
+
+    def following(self, now: int, record: Record) -> "Counts":
+        """Those of the next second, which begins now: a tick may come late, but not ever later."""
+        return Counts(
+            True,
+            self.number + 1,
+            now,
+            self.ends_ns + SECOND_NS,
+            record.served_total,
+            record.sent,
+            record.failed,
+        )
 
 
 @contextmanager

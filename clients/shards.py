@@ -169,6 +169,9 @@ def _collect(
                 told.append(content)
                 if len(told) == len(pipes) and on_second is not None:
                     on_second(_sum(rows.pop(content.number)))
+    for number in sorted(rows):
+        if on_second is not None:
+            on_second(_sum(rows[number]))
     ordered = [results[index] for index in range(len(pipes))]
     return [raw for raw, _ in ordered], [samples for _, samples in ordered if samples is not None]
 

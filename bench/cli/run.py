@@ -1,6 +1,7 @@
 """`crossover run`: measure a profile into a new folder of results."""
 
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -13,9 +14,11 @@ from bench.cli.choice import Choice, choose
 from bench.cli.progress import Progress
 from bench.errors import UserError
 from bench.measure import machine
+from bench.measure.ceiling import measure_ceiling
 from bench.measure.cores import CoreChoice, cores_here
 from bench.measure.models import Rates, calibrate
 from bench.measure.plan import cells_by_point
+from bench.measure.process import TargetError
 from bench.measure.profile import Profile, original_of
 from bench.measure.runner import run as measure
 from bench.measure.targets import Target
@@ -24,6 +27,7 @@ from bench.store import RESULTS, RunWriter
 
 SPARE_DESCRIPTORS = 64
 MOST_PROCESSES = 1_000
+CEILING_WINDOW_S = 0.5
 
 
 def run(
@@ -103,14 +107,26 @@ def _measure(chosen: Choice, out: Path | None) -> int:
     _require_room(chosen)
     folder = _folder(profile, out)
     rates = calibrate()
+    ceiling = _ceiling(cores[min(cores)], chosen)
     measured = chosen.targets(rates)
     info = _info(profile, folder, measured, cores, rates, chosen.notices)
+    info["generator_ceiling"] = ceiling
     writer = RunWriter.create(folder, info)
     with Progress(profile, chosen.notices) as watcher:
         state = measure(profile, measured, cores, writer, watcher)
     print(f"{'measured' if state == 'complete' else 'interrupted'}: {folder}")
     print(f"next: crossover report {folder}")
     return 0 if state == "complete" else 130
+
+
+def _ceiling(cores: CoreChoice, chosen: Choice) -> dict[str, Any] | None:
+    """What the generator can do here; None, with a notice, where even that cannot be measured."""
+    print("measuring what the generator can do here ...", file=sys.stderr)
+    try:
+        return measure_ceiling(cores, CEILING_WINDOW_S, lambda _: None)
+    except TargetError as error:
+        chosen.notices.append(f"the generator's own ceiling is not known: {error}")
+        return None
 
 
 def _require_room(chosen: Choice) -> None:

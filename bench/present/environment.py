@@ -22,7 +22,7 @@ _SHOWN = (
     "spin_rounds_per_us",
     "hash_rounds_per_us",
     "upstream_connections",
-    "hash_rounds_per_us",
+    "generator_ceiling",
     "config",
 )
 _OF_TARGETS = ("title", "workers", "workers_are", "threads", "path", "python")
@@ -44,11 +44,18 @@ def environment(run: Run) -> dict[str, str]:
 
 
 def differences(runs: Mapping[str, Run]) -> list[tuple[str, list[str]]]:
-    """What is not the same in all runs: (name, its value in each run). Names and times left out."""
+    """What is not the same in all runs: (name, its value in each run).
+
+    Names, times and what was measured are left out.
+    """
     tables = [environment(run) for run in runs.values()]
-    names = dict.fromkeys(name for table in tables for name in table if name not in _TIMES)
+    names = dict.fromkeys(name for table in tables for name in table if not _differs_anyway(name))
     rows = ((name, [table.get(name, NOTHING) for table in tables]) for name in names)
     return [(name, values) for name, values in rows if len(set(values)) > 1]
+
+
+def _differs_anyway(name: str) -> bool:
+    return name in _TIMES or name.startswith("generator_ceiling")
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:

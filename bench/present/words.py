@@ -221,11 +221,24 @@ def _count(metric: str, counts: Mapping[str, int]) -> str:
 
 def _caveats(run: Run) -> list[str]:
     caveats = [str(note) for note in run.info.get("notes") or ()]
-    caveats += _shared_core(run)
+    caveats += _shared_core(run) + _ceiling(run)
     if run.torn:
         caveats.append("The last slice was cut off while it was written and is left out.")
     caveats.append("It holds for this machine, these versions and the connections measured.")
     return caveats
+
+
+def _ceiling(run: Run) -> list[str]:
+    """What the generator itself could do there, as far as the run tells."""
+    ceiling = run.info.get("generator_ceiling") or {}
+    rate, floor = ceiling.get("ceiling_rps"), (ceiling.get("floor_ms") or {}).get("p50")
+    if not rate or not floor:
+        return []
+    return [
+        f"The generator could ask for at most {count_text(round(rate))} requests a second there,"
+        f" and saw a reply in {number_text(floor, 2)} ms at the earliest: what comes near these is"
+        " its own limit."
+    ]
 
 
 def _shared_core(run: Run) -> list[str]:

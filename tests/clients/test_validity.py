@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clients.verdict import ERROR_KINDS, Figures, invalid_reasons, jain_index, little_ratio
+from clients.verdict import (
+    ERROR_KINDS,
+    Figures,
+    generator_at_fault,
+    invalid_reasons,
+    jain_index,
+    little_ratio,
+    starved,
+)
 
 SOUND = Figures(
     completions=640,
@@ -41,6 +49,21 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "little_ratio": 0.5,
         "latency_at_least": True,
     },
+    "late by a millisecond": {"own_lateness_p99_ms": 1.0},
+    "late by a twentieth of what a reply takes": {
+        "own_lateness_p99_ms": 2.5,
+        "response_p50_ms": 50.0,
+    },
+    "a quarter of the window without a core": {"client_waited_for_cpu": 0.25},
+    "99% of the arrivals sent": {"is_open": True, "scheduled": 1000, "sent": 990},
+    "few sent in a closed loop, which has no schedule": {"scheduled": 0, "sent": 0},
+    "Jain's index of 0.8": {"fairness_jain": 0.8},
+    "an open loop that uses its connections as it likes": {
+        "is_open": True,
+        "fairness_jain": 0.1,
+        "connections_unserved": 60,
+    },
+    "one at a time, and unfair": {"fairness_jain": 0.02, "serves_one_at_a_time": True},
     "unserved connections of a server that serves one at a time": {
         "connections_unserved": 63,
         "serves_one_at_a_time": True,
@@ -80,6 +103,26 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "Little's law high where latency is a lower bound": (
         {"little_ratio": 1.051, "latency_at_least": True},
         "Little's law is off: ",
+    ),
+    "late by more": (
+        {"own_lateness_p99_ms": 1.01, "response_p50_ms": 20.0},
+        "the generator was late: p99 1.01 ms though a connection was free (limit 1.00 ms)",
+    ),
+    "late by more than a twentieth": (
+        {"own_lateness_p99_ms": 2.6, "response_p50_ms": 50.0},
+        "the generator was late: p99 2.60 ms though a connection was free (limit 2.50 ms)",
+    ),
+    "more than a quarter without a core": (
+        {"client_waited_for_cpu": 0.26},
+        "the generator waited for a core 26% of the window (limit 25%)",
+    ),
+    "98.9% of the arrivals sent": (
+        {"is_open": True, "scheduled": 1000, "sent": 989},
+        "only 989 of the 1000 arrivals that the schedule has in the window were sent in it",
+    ),
+    "Jain's index below 0.8": (
+        {"fairness_jain": 0.79, "connections_starved": 5},
+        "the connections were served unequally: Jain's index is 0.79 (limit 0.8), 5 of 64 got",
     ),
     "one connection unserved": (
         {"connections_unserved": 1},
@@ -121,6 +164,25 @@ def test_jain_index_of_known_shares() -> None:
     assert jain_index([1, 3]) == 16 / 20
     assert jain_index([0, 0]) is None
     assert jain_index([]) is None
+
+
+def test_starved_are_those_with_less_than_a_tenth_of_an_equal_share() -> None:
+    assert starved([100, 100, 0, 9, 100, 7]) == [2]
+    assert starved([100, 100, 0, 5, 100, 7]) == [2, 3]
+    assert starved([5, 5, 5]) == []
+    assert starved([0, 0]) == []
+    assert starved([]) == []
+
+
+def test_only_lateness_business_and_a_lost_core_are_the_generators_fault() -> None:
+    for change, ours in (
+        ({"own_lateness_p99_ms": 5.0}, True),
+        ({"client_cpu_utilisation": 0.95}, True),
+        ({"client_waited_for_cpu": 0.5}, True),
+        ({"completions": 0, "connections_unserved": 9, "bound_ratio": 2.0}, False),
+        ({"is_open": True, "scheduled": 1000, "sent": 10}, False),
+    ):
+        assert generator_at_fault(replace(SOUND, **change)) == ours
 
 
 @settings(deadline=None)
