@@ -1,7 +1,6 @@
 """`crossover run`: measure a profile into a new folder of results."""
 
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -107,25 +106,27 @@ def _measure(chosen: Choice, out: Path | None) -> int:
     _require_room(chosen)
     folder = _folder(profile, out)
     rates = calibrate()
-    ceiling = _ceiling(cores[min(cores)], chosen)
     measured = chosen.targets(rates)
     info = _info(profile, folder, measured, cores, rates, chosen.notices)
-    info["generator_ceiling"] = ceiling
     writer = RunWriter.create(folder, info)
     with Progress(profile, chosen.notices) as watcher:
+        try:
+            writer.update(generator_ceiling=_ceiling(cores[min(cores)], watcher))
+        except KeyboardInterrupt:
+            writer.update(state="interrupted")
+            raise
         state = measure(profile, measured, cores, writer, watcher)
     print(f"{'measured' if state == 'complete' else 'interrupted'}: {folder}")
     print(f"next: crossover report {folder}")
     return 0 if state == "complete" else 130
 
 
-def _ceiling(cores: CoreChoice, chosen: Choice) -> dict[str, Any] | None:
+def _ceiling(cores: CoreChoice, watcher: Progress) -> dict[str, Any] | None:
     """What the generator can do here; None, with a notice, where even that cannot be measured."""
-    print("measuring what the generator can do here ...", file=sys.stderr)
     try:
         return measure_ceiling(cores, CEILING_WINDOW_S, lambda _: None)
     except TargetError as error:
-        chosen.notices.append(f"the generator's own ceiling is not known: {error}")
+        watcher.notice(f"the generator's own ceiling is not known: {error}")
         return None
 
 

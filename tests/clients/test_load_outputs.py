@@ -90,7 +90,7 @@ def test_the_clocks_of_every_request_are_kept_where_asked_for(
     with np.load(file) as samples:
         assert len(samples["intended_ns"]) == result["completions"] == result["scheduled"]
         assert not samples["outcome"].any()
-        assert list(samples["outcomes"])[0] == "correct"
+        assert samples["outcomes"][0] == "correct"
         assert (np.diff(samples["intended_ns"]) == 10_000_000).all(), "the shards' in one order"
         for earlier, later in (("intended_ns", "sent_ns"), ("sent_ns", "first_byte_ns"),
                                ("first_byte_ns", "done_ns")):  # fmt: skip
@@ -222,7 +222,7 @@ def test_times_that_cannot_be_believed_fail_no_expectation() -> None:
 
 
 def pinned(turn: Turn) -> None:
-    if turn.connection <= 2:
+    if turn.connection <= 3:  # the first is only to see whether the server is there
         turn.send()
     else:
         turn.stall()
