@@ -31,7 +31,7 @@ def draw(
     valid = "valid" if result["valid"] else "NOT VALID: " + result["invalid_reasons"][0]
     loop = "closed loop" if load.schedule is None else "open loop"
     figure.suptitle(
-        f"{loop}, {load.connections} connections, {result['throughput_rps']:.0f} req/s: {valid}",
+        f"{loop}, {_connections(load)}, {result['throughput_rps']:.0f} req/s: {valid}",
         fontsize=10,
         wrap=True,
     )
@@ -39,6 +39,10 @@ def draw(
         figure.savefig(path, dpi=140)
     except (OSError, ValueError) as error:
         raise LoadError(f"cannot draw {path}: {error}") from None
+
+
+def _connections(load: Load) -> str:
+    return f"{'up to ' if load.schedule else ''}{load.connections} connections"
 
 
 def _draw_percentiles(axes: Any, load: Load, tally: Tally) -> None:
@@ -90,4 +94,4 @@ def _draw_timeline(axes: Any, rows: list[dict[str, Any]]) -> None:
     )
     rate.set_ylim(bottom=0)
     rate.set_ylabel("req/s (dotted)")
-    axes.legend(frameon=False, loc="lower left")
+    axes.legend(frameon=False, loc="center right")
