@@ -50,7 +50,7 @@ def find(
     bounds = (any(r.a_at_least for r in rounds), any(r.b_at_least for r in rounds))
     interval = _bounded(mean_interval(logs, confidence).exp(), *bounds)
     verdict = decide(interval, margin, lower_is_better=metric != "throughput")
-    reason = _why_undecided(interval, bounds, (a, b)) if verdict == "undecided" else None
+    reason = _why_undecided(interval, bounds, (a, b), metric) if verdict == "undecided" else None
     return Finding(len(logs), None if all(bounds) else interval, verdict, reason, any(bounds))
 
 
@@ -65,10 +65,13 @@ def _bounded(interval: Interval, a_at_least: bool, b_at_least: bool) -> Interval
     return Interval(interval.estimate, low, high, interval.n)
 
 
-def _why_undecided(interval: Interval, bounds: tuple[bool, bool], pair: tuple[str, str]) -> str:
+def _why_undecided(
+    interval: Interval, bounds: tuple[bool, bool], pair: tuple[str, str], metric: str
+) -> str:
     if interval.n < 2:
         return "one round gives no interval: two are needed, six or more are better"
     if any(bounds):
         known = " and ".join(name for name, at_least in zip(pair, bounds, strict=True) if at_least)
-        return f"the latency of {known} is only known to be at least what was seen"
+        what = "throughput" if metric == "throughput" else "latency"
+        return f"the {what} of {known} is only known to be at least what was seen"
     return "the interval contains 1 and reaches beyond the margin"

@@ -15,6 +15,9 @@ from typing import Any
 
 Trial = Mapping[str, Any]
 
+# How the verdict on a slice says that the generator could ask for no more.
+_BUSY = "the generator was busy"
+
 
 @dataclass(frozen=True)
 class Round:
@@ -75,16 +78,27 @@ def _joint(sides: Sequence[list[Trial]], metric: str, names: Sequence[str]) -> J
 
 
 def _value(trial: Trial, metric: str) -> float | None:
-    """The metric of a valid slice; None where it is invalid or has none (log needs above 0)."""
+    """The metric of a slice that counts; None where it is invalid or has none (log needs > 0)."""
+    if metric == "throughput" and (trial["valid"] or _only_busy(trial)):
+        return trial.get("throughput_rps") or None
     if not trial["valid"]:
         return None
-    if metric == "throughput":
-        return trial.get("throughput_rps") or None
     return (trial.get("response_time_ms") or {}).get(metric) or None
 
 
 def _at_least(slices: Sequence[Trial], metric: str) -> bool:
-    return metric != "throughput" and any(t["valid"] and t.get("latency_at_least") for t in slices)
+    if metric == "throughput":
+        return any(map(_only_busy, slices))
+    return any(t["valid"] and t.get("latency_at_least") for t in slices)
+
+
+def _only_busy(trial: Trial) -> bool:
+    """Whether nothing is wrong with a slice but that the generator could ask for no more.
+
+    Then the target gives at least what was seen.
+    """
+    reasons = trial.get("invalid_reasons") or ()
+    return not trial["valid"] and bool(reasons) and all(r.startswith(_BUSY) for r in reasons)
 
 
 def _reasons(slices: Sequence[Trial], metric: str, target: str) -> list[str]:

@@ -49,12 +49,14 @@ class Progress:
     def __exit__(self, *exc_info: object) -> None:
         self.bar.stop()
 
-    def round_begins(self, index: int) -> None:
+    def round_begins(self, index: int, cells: int) -> None:
         """Show the round; off a terminal this is the only sign of life."""
-        self.bar.reset(self.task, description=f"round {index + 1}", total=self.cells, where="")
+        self.bar.reset(self.task, description=f"round {index + 1}", total=cells, where="")
         self.bar.refresh()
         if not self.moving:
-            self._say(f"round {index + 1} begins after {_clock(time.monotonic() - self.began_s)}")
+            elapsed = _clock(time.monotonic() - self.began_s)
+            fewer = "" if cells == self.cells else f": {cells} cells are not settled yet"
+            self._say(f"round {index + 1} begins after {elapsed}{fewer}")
 
     def slice_ends(self, cell: Cell, trial: Mapping[str, Any], left_s: float) -> None:
         """Show the cell, what it gave, and the time left."""

@@ -1,6 +1,7 @@
 """`crossover run`: measure a profile into a new folder of results."""
 
 import os
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -70,12 +71,13 @@ def run(
     ] = None,
     rounds: Annotated[int | None, typer.Option(help="exactly this many rounds")] = None,
     budget: Annotated[
-        str | None, typer.Option(help="time to spend, as 4m20s, unless rounds_min needs more")
+        str | None, typer.Option(help="time to spend, as 4m20s; without --rounds it is kept")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="seed of the order of slices")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run [results/NAME]")] = None,
 ) -> int:
     """Measure: rounds of fresh servers, slices interleaved over them."""
+    began_s = time.monotonic()
     axes = {
         "delays": _words(delay, "--delay"),
         "works": _all_words(work, "--work"),
@@ -96,10 +98,10 @@ def run(
             seed=seed,
             **axes,
         )
-        return _measure(chosen, out)
+        return _measure(chosen, out, began_s)
 
 
-def _measure(chosen: Choice, out: Path | None) -> int:
+def _measure(chosen: Choice, out: Path | None, began_s: float) -> int:
     profile = chosen.profile
     cores = {count: cores_here(count) for count in profile.server_cores}
     _require_descriptors(profile)
@@ -115,7 +117,7 @@ def _measure(chosen: Choice, out: Path | None) -> int:
         except KeyboardInterrupt:
             writer.update(state="interrupted")
             raise
-        state = measure(profile, measured, cores, writer, watcher)
+        state = measure(profile, measured, cores, writer, watcher, began_s)
     print(f"{'measured' if state == 'complete' else 'interrupted'}: {folder}")
     print(f"next: crossover report {folder}")
     return 0 if state == "complete" else 130

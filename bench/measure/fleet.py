@@ -45,13 +45,16 @@ class Fleet:
         self._first: dict[tuple[str | None, str], bytes] = {}  # by target (None: all), and path
         self._right: set[tuple[str, str]] = set()  # target and path that were looked at
 
-    def start_all(self) -> dict[Server, str]:
-        """Start a fresh process of everything; why each that failed did not come up.
+    def start_all(self, servers: Collection[Server] | None = None) -> dict[Server, str]:
+        """Start a fresh process of these servers and no others (None: all).
+
+        Gives why each that failed did not come up.
 
         What failed in the rounds before is not tried any more: see `given_up`.
         """
         self.kill_all()
-        tried = [server for server in self.servers if server not in self.given_up]
+        asked = self.servers if servers is None else [s for s in self.servers if s in servers]
+        tried = [server for server in asked if server not in self.given_up]
         failures: dict[Server, str] = {}
         for server in tried:
             try:

@@ -70,7 +70,7 @@ def cells_by_point(profile: Profile) -> list[list[Cell]]:
     """The cells of a profile, those of one point together; what grids share is there once."""
     targets: dict[Point, dict[str, None]] = {}
     for grid in profile.grids:
-        for point in _points(grid):
+        for point in points_of(grid):
             targets.setdefault(point, {}).update(dict.fromkeys(grid.targets))
     return [[Cell(point, name) for name in names] for point, names in targets.items()]
 
@@ -98,7 +98,8 @@ def burst_order(bursts: Sequence[int], generator: random.Random) -> list[int]:
     return order
 
 
-def _points(grid: Grid) -> list[Point]:
+def points_of(grid: Grid) -> list[Point]:
+    """Every point of a grid."""
     axes = product(grid.works, grid.connections, grid.workers, grid.units, grid.server_cores)
     return [
         Point(work, read_work(work, "work").wait_s, grid.connection, count, workers, units, cores)

@@ -67,7 +67,11 @@ class Ladder:
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile as resolved: everything that decides what is measured and for how long."""
+    """A profile as resolved: everything that decides what is measured and for how long.
+
+    A comparison whose interval of ln(a / b) reaches no further than `precision` to either side gets
+    no more slices, once it has had `rounds_min` rounds. The default is half of the margin.
+    """
 
     name: str
     title: str
@@ -80,6 +84,7 @@ class Profile:
     budget_s: float = 260.0
     margin: float = 0.05
     confidence: float = 0.95
+    precision: float = 0.024
     window_s: float = 0.25
     completions_per_connection: int = 10
     completions_saturated: int = 3

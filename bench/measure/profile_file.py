@@ -24,7 +24,17 @@ PROFILES = Path(__file__).parent.parent / "profiles"
 CONNECTION_MODES = ("keep-alive", "close")
 
 _TOP_KEYS = {
-    *("title", "rounds_min", "rounds_max", "budget", "seed", "slice", "grid", "ladder"),
+    *(
+        "title",
+        "rounds_min",
+        "rounds_max",
+        "budget",
+        "precision",
+        "seed",
+        "slice",
+        "grid",
+        "ladder",
+    ),
     "delivered_delay",
 }
 _NEEDED_GRID_KEYS = ("connection", "models", "connections")
@@ -57,6 +67,8 @@ def parse_profile(table: Mapping[str, Any], name: str, where: str) -> Profile:
     for key in ("rounds_min", "rounds_max"):
         if key in table:
             options[key] = whole(table[key], f"{where}: {key}", 1, 10_000)
+    if "precision" in table:
+        options["precision"] = _share(table["precision"], f"{where}: precision")
     if "seed" in table:
         options["seed"] = whole(table["seed"], f"{where}: seed", 0, 2**32)
     if "budget" in table:
@@ -72,6 +84,12 @@ def parse_profile(table: Mapping[str, Any], name: str, where: str) -> Profile:
     ladders = tuple(_ladder(each, parsed, at) for each, at in _tables(table, "ladder", where))
     title = text(table.get("title", name), f"{where}: title")
     return _checked_rounds(Profile(name, title, parsed, ladders, **options), where)
+
+
+def _share(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        raise UserError(f"{where}: must be a number between 0 and 1, not {value!r}")
+    return float(value)
 
 
 def _some_delay_s(table: Mapping[str, Any], key: str, where: str) -> float:

@@ -4,8 +4,7 @@ Progress is told through a `Watcher`, between slices only. Must not know how a s
 """
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -16,21 +15,26 @@ from bench.measure.delivered import loads_of, measure_waits
 from bench.measure.fleet import Fleet
 from bench.measure.generator import LastingGenerator
 from bench.measure.interrupts import InterruptedRunError, ignore_signals, interruptible
-from bench.measure.plan import Cell, cells_by_point, round_order
+from bench.measure.pace import Clock, Pace
+from bench.measure.plan import Cell, Point, Server, cells_by_point, round_order
 from bench.measure.process import TargetError
 from bench.measure.profile import Profile
+from bench.measure.slice import usable_rps
 from bench.measure.targets import Target
 from bench.measure.turns import Turns
 from bench.measure.upstream import Upstream
 from bench.measure.work_path import read_work
 from bench.store import RunWriter
 
+# What the delivered delay of a target under one load takes, starting it included.
+WAITS_S = 2.0
+
 
 class Watcher(Protocol):
     """Told what happens between slices, to show it."""
 
-    def round_begins(self, index: int) -> None:
-        """Round `index` (from 0) starts."""
+    def round_begins(self, index: int, cells: int) -> None:
+        """Round `index` (from 0) starts, and has so many cells."""
 
     def slice_ends(self, cell: Cell, trial: Mapping[str, Any], left_s: float) -> None:
         """A slice is saved; `left_s` is the time that the run is expected to take from here."""
@@ -42,33 +46,23 @@ class Watcher(Protocol):
         """Something that the user should know."""
 
 
-@dataclass(frozen=True)
-class Clock:
-    """What the run has spent and may spend, in seconds since it started."""
-
-    started_s: float
-    budget_s: float
-
-    def elapsed_s(self) -> float:
-        """Time since the run started."""
-        return time.monotonic() - self.started_s
-
-
 def run(
     profile: Profile,
     targets: Sequence[Target],
     cores: Mapping[int, CoreChoice],
     writer: RunWriter,
     watcher: Watcher,
+    began_s: float | None = None,
 ) -> str:
     """Measure the profile into `writer`; the state that the run ended in.
 
-    `cores` holds the choice for each number of server cores of the profile.
+    `cores` holds the choice for each number of server cores of the profile. The budget counts from
+    `began_s` of the monotonic clock, now where it is not given.
 
     `complete`, or `interrupted` by Ctrl-C, SIGTERM or SIGHUP: then too all finished slices are
     saved and no process is left.
     """
-    runner = Runner(profile, targets, cores, writer, watcher)
+    runner = Runner(profile, targets, cores, writer, watcher, began_s)
     state = "interrupted"
     with interruptible():
         try:
@@ -97,6 +91,7 @@ class Runner:
         cores: Mapping[int, CoreChoice],
         writer: RunWriter,
         watcher: Watcher,
+        began_s: float | None = None,
     ) -> None:
         self.profile, self.writer, self.watcher = profile, writer, watcher
         self.targets = {target.name: target for target in targets}
@@ -116,17 +111,25 @@ class Runner:
         )
         self.rounds_done = 0
         self.order = 0
-        self.clock = Clock(time.monotonic(), profile.budget_s)
-        self.round_s: list[float] = []
+        loads = [each for target in targets for each in loads_of(target)]
+        waits_s = len(loads) * WAITS_S if profile.delivered_delay_s is not None else 0.0
+        started_s = time.monotonic() if began_s is None else began_s
+        self.clock = Clock(started_s, profile.budget_s - waits_s)
+        self.pace = Pace(profile, self.clock)
 
     def measure(self) -> None:
-        """Rounds until the budget cannot hold another, but at least the profile's minimum."""
-        while self._another_round():
-            began_s = self.clock.elapsed_s()
-            self._round(self.rounds_done)
-            self.round_s.append(self.clock.elapsed_s() - began_s)
+        """Rounds of what is not settled, until the budget cannot hold another slice."""
+        while points := self.pace.next_points(self.rounds_done):
+            whole = self._round(self.rounds_done, points)
             self.rounds_done += 1
             self.writer.update(rounds_done=self.rounds_done)
+            if not whole:
+                break
+        if self.rounds_done < self.profile.rounds_min:
+            self.watcher.notice(
+                f"the budget of {self.profile.budget_s:.0f} s did not hold the"
+                f" {self.profile.rounds_min} rounds that the profile asks for at least"
+            )
         if self.profile.delivered_delay_s is not None:
             self._delivered_delay(self.profile.delivered_delay_s)
 
@@ -136,36 +139,47 @@ class Runner:
         self.upstream.stop()
         self.generator.stop()
 
-    def _another_round(self) -> bool:
-        if self.rounds_done < self.profile.rounds_min:
-            return True
-        if self.rounds_done >= self.profile.rounds_max:
-            return False
-        return self.clock.elapsed_s() + max(self.round_s[-2:]) <= self.profile.budget_s
-
-    def _round(self, index: int) -> None:
-        """Fresh processes of everything, then every cell once."""
-        self.watcher.round_begins(index)
-        self._start_all()
-        done, order = 0, round_order(self.profile, index)
+    def _round(self, index: int, points: Collection[Point]) -> bool:
+        """Fresh processes, then every cell of these points once; whether the budget held them."""
+        order = [cell for cell in round_order(self.profile, index) if cell.point in points]
+        self.watcher.round_begins(index, len(order))
+        began_s = self.clock.elapsed_s()
+        self._start_all({self.targets[cell.target].server_of(cell) for cell in order})
+        self.pace.starts_s.append(self.clock.elapsed_s() - began_s)
+        rest = set(points)
         for point, cells in groupby(order, key=lambda cell: cell.point):
-            place = {
-                "round": index,
-                "t_s": round(self.clock.elapsed_s(), 3),
-                "shared_core": self.cores[point.server_cores].shared,
-            }
-            seed = f"{self.profile.seed}/{index}/{self.order}"
-            for cell, trial in self.turns.measure(list(cells), place, seed):
-                self.writer.append({"order": self.order, **trial})
-                done += 1
-                self.order += 1
-                self.watcher.slice_ends(cell, trial, self._left_s(done, len(order)))
+            if not self.pace.fits(point):
+                return False
+            rest.discard(point)
+            self._point(index, point, list(cells), rest)
+        return True
 
-    def _start_all(self) -> None:
+    def _point(
+        self, index: int, point: Point, cells: Sequence[Cell], rest: Collection[Point]
+    ) -> None:
+        """Measure and save the slices of a point, one for each of its targets."""
+        began_s = self.clock.elapsed_s()
+        place = {
+            "round": index,
+            "t_s": round(began_s, 3),
+            "shared_core": self.cores[point.server_cores].shared,
+        }
+        seed = f"{self.profile.seed}/{index}/{self.order}"
+        measured = self.turns.measure(cells, place, seed)
+        for _, trial in measured:
+            self.writer.append({"order": self.order, **trial})
+            self.order += 1
+        took_s = self.clock.elapsed_s() - began_s
+        self.pace.told(point, took_s, {c.target: usable_rps(trial) for c, trial in measured})
+        left_s = self.pace.remaining_s(rest, self.rounds_done)
+        for cell, trial in measured:
+            self.watcher.slice_ends(cell, trial, left_s)
+
+    def _start_all(self, servers: Collection[Server]) -> None:
         """Start and warm fresh processes; the first time, write down what they say they are."""
         self.generator.stop()
         self._start_upstream()
-        failures = self.fleet.start_all()
+        failures = self.fleet.start_all(servers)
         self.turns.lost = {**self.fleet.given_up, **failures}
         for why in failures.values():
             self.watcher.notice(why)
@@ -209,14 +223,3 @@ class Runner:
                     self.writer.append_waits(self.generator.ask(measure))
                 except TargetError as error:
                     self.watcher.notice(f"delivered delay not measured: {error}")
-
-    def _left_s(self, done: int, cells: int) -> float:
-        """The time still to be expected: the rest of this round and the rounds that will follow."""
-        elapsed_s = self.clock.elapsed_s()
-        spent_s = elapsed_s - sum(self.round_s)
-        round_s = max(self.round_s, default=0.0) or spent_s * cells / done
-        left_s = max(round_s - spent_s, 0.0) if done < cells else 0.0
-        needed = max(self.profile.rounds_min - self.rounds_done - 1, 0) * round_s
-        more = (self.profile.budget_s - elapsed_s - left_s) // round_s * round_s if round_s else 0.0
-        allowed = max(self.profile.rounds_max - self.rounds_done - 1, 0) * round_s
-        return left_s + min(max(needed, more), allowed)

@@ -20,6 +20,8 @@ BURST_DELAYS = 20
 BURST_S_PER_CONNECTION = 2.5e-4
 WARMUP_LIMIT_S = 5.0
 WINDOW_LIMIT_S = 15.0
+# How the verdict on a slice says that the generator could ask for no more.
+GENERATOR_BUSY = "the generator was busy"
 
 # Figures that a trials line takes over from the generator's answer under the same name.
 _TAKEN = (
@@ -151,6 +153,16 @@ def trial_of(
         "valid": answer["valid"],
         "invalid_reasons": list(answer["invalid_reasons"]),
     }
+
+
+def usable_rps(trial: Mapping[str, Any]) -> float | None:
+    """The throughput that a slice adds to a comparison, or None.
+
+    A target that was faster than the generator could ask has at least what was seen.
+    """
+    reasons = trial["invalid_reasons"]
+    only_busy = bool(reasons) and all(reason.startswith(GENERATOR_BUSY) for reason in reasons)
+    return trial["throughput_rps"] if trial["valid"] or only_busy else None
 
 
 def failed_trial(cell: Cell, reason: str, place: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Progress:
     told: set[str] = field(default_factory=set)
     round: int = 0
 
-    def round_begins(self, index: int) -> None:
+    def round_begins(self, index: int, cells: int) -> None:  # noqa: ARG002
         """Say which, and the time left."""
         self.round = index
         slice_s = (time.monotonic() - self.began_s) / self.done if self.done else GUESSED_SLICE_S

@@ -165,7 +165,7 @@ class Recorder:
     notices: list[str] = field(default_factory=list)
     waits: list[tuple[str, str]] = field(default_factory=list)
 
-    def round_begins(self, index: int) -> None:
+    def round_begins(self, index: int, cells: int) -> None:
         self.rounds.append(index)
 
     def slice_ends(self, cell: Cell, trial: Mapping[str, Any], left_s: float) -> None:

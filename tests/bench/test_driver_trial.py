@@ -116,7 +116,7 @@ def test_ratios_are_of_the_pairs_in_which_both_slices_are_valid(
     profile = contest.profile(3, (64,))
     progress = Progress(12, name="trio")
     for index, (ours, theirs) in enumerate([(200, 100), (200, None), (300, 100)]):
-        progress.round_begins(index)
+        progress.round_begins(index, 2)
         for target, rps in (("trio", ours), ("hypercorn-trio", theirs)):
             reasons = [] if rps else ["the server died"]
             trial = {"throughput_rps": rps, "valid": not reasons, "invalid_reasons": reasons}
@@ -138,7 +138,7 @@ def test_a_driver_that_is_faster_than_the_generator_counts_with_what_it_gave_at_
     contest = Contest("trio", ("hypercorn-trio",))
     for fast, expected in (("trio", [3.0]), ("hypercorn-trio", [])):
         progress = Progress(2, name="trio", driver="trio")
-        progress.round_begins(0)
+        progress.round_begins(0, 2)
         for target, rps in (("trio", 300.0), ("hypercorn-trio", 100.0)):
             trial = (busy if target == fast else slow) | {"throughput_rps": rps}
             progress.slice_ends(Cell(POINT, target), trial, 0.0)

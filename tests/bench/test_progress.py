@@ -39,10 +39,10 @@ def test_off_a_terminal_there_is_a_line_a_round_and_none_a_slice(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with Progress(PROFILE, []) as progress:
-        progress.round_begins(0)
+        progress.round_begins(0, 2)
         for cell in round_order(PROFILE, 0):
             progress.slice_ends(cell, TRIAL, 3.0)
-        progress.round_begins(1)
+        progress.round_begins(1, 2)
     assert [line.partition(" after")[0] for line in shown(capsys)[1:]] == [
         "round 1 begins",
         "round 2 begins",
@@ -55,7 +55,7 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines_too(
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     with Progress(PROFILE, []) as progress:
-        progress.round_begins(0)
+        progress.round_begins(0, 2)
     assert shown(capsys)[-1].startswith("round 1 begins")
 
 

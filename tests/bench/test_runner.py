@@ -1,8 +1,10 @@
 """A run with real servers and the real generator: what it saves, and what it survives."""
 
+import math
+import random
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,10 @@ from harness import (
 from hdrh.histogram import HdrHistogram
 
 from bench.measure.cores import cores_here
-from bench.measure.plan import Cell, round_order
+from bench.measure.pace import Clock
+from bench.measure.plan import Cell, Point, round_order
 from bench.measure.profile import Profile
-from bench.measure.runner import Clock, Runner
+from bench.measure.runner import Runner
 
 
 def reasons_of(trials: Sequence[dict[str, Any]], target: str) -> list[str]:
@@ -116,15 +119,28 @@ def test_a_run_without_trouble_says_nothing(whole: Whole) -> None:
 
 
 class Paced(Runner):
-    """A runner whose rounds take the time that the test says, instead of measuring."""
+    """A runner whose points take the time that the test says, and give what it says."""
 
-    def __init__(self, folder: Path, profile: Profile, rounds_s: Sequence[float]) -> None:
-        super().__init__(profile, [], {1: cores_here()}, new_run(folder), Recorder())
-        self.rounds_s, self.now_s = rounds_s, 0.0
-        self.clock = PacedClock(self)
+    def __init__(self, folder: Path, profile: Profile, costs_s: Sequence[float]) -> None:
+        targets = [real_target(name) for name in ("uvloop", "threaded")]
+        super().__init__(profile, targets, {1: cores_here()}, new_run(folder), Recorder())
+        self.costs_s, self.now_s = costs_s, 0.0
+        self.measured: list[list[int]] = []
+        self.pace.clock = PacedClock(self)
+        self.rng = random.Random(1)
 
-    def _round(self, index: int) -> None:
-        self.now_s += self.rounds_s[index % len(self.rounds_s)]
+    def _round(self, index: int, points: Collection[Point]) -> bool:
+        self.measured.append([])
+        for point in sorted(points, key=lambda each: each.connections):
+            if not self.pace.fits(point):
+                return False
+            cost_s = self.costs_s[point.connections - 1]
+            self.now_s += cost_s
+            self.measured[-1].append(point.connections)
+            spread = 0.2 if point.connections % 2 else 0.001
+            ratio = math.exp(self.rng.gauss(0, spread))
+            self.pace.told(point, cost_s, {"uvloop": 1000.0 * ratio, "threaded": 1000.0})
+        return True
 
 
 class PacedClock(Clock):
@@ -136,25 +152,57 @@ class PacedClock(Clock):
         return float(self.runner.now_s)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    ("limits", "rounds_s", "expected"),
-    [
-        ((2, 5, 35.0), [10.0], 3),  # 30 s used; a fourth round would end at 40
-        ((2, 5, 40.0), [10.0], 4),  # a fourth just fits
-        ((2, 5, 999.0), [10.0], 5),  # the maximum
-        ((4, 9, 5.0), [10.0], 4),  # the minimum, whatever it takes
-        ((1, 4, 50.0), [5.0, 20.0], 4),  # 30 s used after three; the slower of two took 20: fits
-        ((1, 4, 49.0), [5.0, 20.0], 3),  # and here it does not
-    ],
-)
-def test_rounds_go_on_while_the_budget_holds_another(
-    tmp_path: Path, limits: tuple[int, int, float], rounds_s: Sequence[float], expected: int
-) -> None:
-    rounds_min, rounds_max, budget_s = limits
-    profile = tiny(rounds_min=rounds_min, rounds_max=rounds_max, budget_s=budget_s)
-    runner = Paced(tmp_path / "r", profile, rounds_s)
+def paced(folder: Path, costs_s: Sequence[float], **limits: Any) -> Paced:
+    """A run of a point for each cost; those with an odd number of connections are noisy."""
+    connections = range(1, len(costs_s) + 1)
+    points = grid("uvloop", "threaded", connections=connections, pairs=[("uvloop", "threaded")])
+    runner = Paced(folder, tiny(points, **limits), costs_s)
     runner.measure()
-    assert runner.rounds_done == expected
+    return runner
+
+
+def test_a_given_number_of_rounds_is_kept_whatever_it_takes(tmp_path: Path) -> None:
+    runner = paced(tmp_path / "r", [10.0, 10.0], rounds_min=4, rounds_max=4, budget_s=5.0)
+    assert runner.measured == [[1, 2]] * 4
+
+
+@pytest.mark.parametrize("budget_s", [30.0, 100.0, 200.0])
+@pytest.mark.parametrize("costs_s", [[1.0, 1.0], [2.5, 1.0, 0.5, 3.0]], ids=["alike", "unlike"])
+def test_a_budget_is_kept_and_used(
+    tmp_path: Path, budget_s: float, costs_s: Sequence[float]
+) -> None:
+    """It ends no later, and no earlier than by what the longest point takes."""
+    runner = paced(tmp_path / "r", costs_s, rounds_min=3, rounds_max=1_000, budget_s=budget_s)
+    assert budget_s - max(costs_s) <= runner.now_s <= budget_s
+
+
+def test_noisy_points_get_the_time_that_quiet_ones_leave(tmp_path: Path) -> None:
+    runner = paced(
+        tmp_path / "r", [1.0, 1.0, 1.0, 1.0], rounds_min=3, rounds_max=500, budget_s=90.0
+    )
+    counts = Counter(number for measured in runner.measured for number in measured)
+    assert counts[2] == counts[4] == 3
+    assert counts[1] + counts[3] >= 80
+
+
+def test_a_run_ends_early_where_all_is_settled(tmp_path: Path) -> None:
+    quiet = grid("uvloop", "threaded", connections=[2], pairs=[("uvloop", "threaded")])
+    profile = tiny(quiet, rounds_min=3, rounds_max=500, budget_s=1e6)
+    runner = Paced(tmp_path / "r", profile, [1.0, 1.0])
+    runner.measure()
+    assert runner.rounds_done == 3
+
+
+def test_the_most_rounds_are_not_exceeded(tmp_path: Path) -> None:
+    runner = paced(tmp_path / "r", [1.0], rounds_min=2, rounds_max=5, budget_s=1e6)
+    assert runner.rounds_done == 5
+
+
+def test_a_budget_that_is_too_small_for_the_least_rounds_is_told(tmp_path: Path) -> None:
+    runner = paced(tmp_path / "r", [10.0, 10.0], rounds_min=4, rounds_max=9, budget_s=25.0)
+    assert runner.now_s <= 30.0
+    assert isinstance(runner.watcher, Recorder)
+    assert runner.watcher.notices[0].startswith("the budget of 25 s did not hold the 4 rounds")
 
 
 # Targets in trouble

@@ -103,7 +103,7 @@ def test_ctrl_c_in_a_terminal_ends_the_run_and_its_moving_line(tmp_path: Path) -
     run = Started(tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     try:
-        run.wait_for_slices(2)
+        run.wait_for_slices(3)
         os.write(ours, b"\x03")
         shown = read_to_end(ours)
         run.check_interrupted()
