@@ -52,6 +52,18 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def _status(text: str) -> int:
+    if not re.fullmatch(r"[1-5]\d\d", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a status: use 100 to 599")
+    return int(text)
+
+
+def _length(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes")
+    return int(text)
+
+
 def parse_rate(text: str) -> tuple[tuple[float, float], ...]:
     """`1000`, or steps `500:10s,1000:10s`, as steps of a Schedule. Raises argparse's error."""
     steps = []
@@ -104,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
         help="for all that is drawn; the same seed gives the same load (default 0)")
     add("--warm-up", type=parse_duration_s, metavar="T",
         help="open loop: how long to follow the schedule before measuring (default 1s)")
-    add("--catch-up", action="store_true",
+    add("--catch-up", action="store_true", default=None,
         help="open loop: send at once what is late because the generator was held up, not at twice "
              "the rate")
     add("--spin", action=argparse.BooleanOptionalAction,
@@ -117,9 +129,9 @@ def parser() -> argparse.ArgumentParser:
     add("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'",
         help="may be repeated")
     add("--body", metavar="TEXT|@FILE", help="what to send as a body")
-    add("--status", type=positive, metavar="N", help="the one right status (default 200 to 399)")
+    add("--status", type=_status, metavar="N", help="the one right status (default 200 to 399)")
     add("--contains", metavar="TEXT", help="what a right reply's body contains")
-    add("--length", type=int, metavar="BYTES", help="how long a right reply's body is")
+    add("--length", type=_length, metavar="BYTES", help="how long a right reply's body is")
     add("--delay", type=parse_duration_s, default=0.0, metavar="T",
         help="how long the server is known to wait: starts are spread over it and throughput is "
              "held against N / T")
@@ -163,7 +175,7 @@ def load_of(options: argparse.Namespace) -> Load:
         connections=options.connections or (OPEN_LOOP_CONNECTIONS if is_open else 1),
         keep_alive=not options.close,
         schedule=_schedule(options, warm_up_s) if is_open else None,
-        catch_up=options.catch_up,
+        catch_up=bool(options.catch_up),
         spin_ns=SPIN_NS if _spins(options) else 0,
         delay_s=options.delay,
         warmup_s=warm_up_s,
@@ -187,7 +199,7 @@ def _require(options: argparse.Namespace) -> None:
             raise LoadError(f"--{name.replace('_', '-')} must be more than nothing")
     if options.rate is None:
         for name in ("arrivals", "warm_up", "catch_up", "spin"):
-            if getattr(options, name):
+            if getattr(options, name) is not None:
                 raise LoadError(
                     f"--{name.replace('_', '-')} is of an open loop: give --rate as well"
                 )

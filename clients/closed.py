@@ -32,7 +32,7 @@ class ClosedLoop(Loop):
             if self._open(conn, select.EPOLLOUT | select.EPOLLONESHOT):
                 waiting.add(conn.fd)
             if len(waiting) >= CONNECT_BATCH or conn is self.connections[-1]:
-                while waiting and clock_ns() < give_up_ns:
+                while waiting and clock_ns() < give_up_ns and not self.interrupted:
                     waiting -= {fd for fd, _ in self.epoll.poll(0.05)}
         for conn in self.by_fd.values():
             self._listen_for(conn, select.EPOLLIN)
@@ -73,7 +73,7 @@ class ClosedLoop(Loop):
                     if count != size:
                         if not count:  # perhaps an error; `_writable` will see, and count it
                             record.sent -= 1
-                        conn.unsent = payload[count:]
+                        conn.unsent, conn.steady = payload[count:], False
                         self._writable(conn)
                     continue
                 self._received(conn, data)

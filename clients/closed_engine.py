@@ -37,15 +37,18 @@ class ClosedEngine(Engine):
         """Load, warm up, measure a window's share, and drain: then the target is quiet again."""
         with no_collection():
             self.loop.repeating = True
+            self.loop.in_window = False
             started_ns, mark = clock_ns(), self.record.mark()
             self.loop.pump(self._warm_until(self._schedule_starts()))
             opened_ns = self.record.last_done_ns or clock_ns()
             self.record.forget_since(mark)
             self.warmup_ns += opened_ns - started_ns
             close_window = self._open_window(opened_ns)
+            self.loop.in_window = True
             window = Window(self.load, self.record, opened_ns)
             self.loop.pump(lambda now: window.may_close(now) or self.interrupted)
             close_window(window.closed_ns(clock_ns()))
+            self.loop.in_window = False
             self._drain()
 
     def finish(self) -> Raw:
@@ -64,7 +67,11 @@ class ClosedEngine(Engine):
         self.loop.repeating = False
         limit_ns, mark = self._warm_up_limit_ns(self._schedule_starts()), self.record.mark()
         self.loop.pump(
-            lambda now: (self.record.in_flight == 0 and not self.loop.pending) or now >= limit_ns
+            lambda now: (
+                (self.record.in_flight == 0 and not self.loop.pending)
+                or now >= limit_ns
+                or self.interrupted
+            )
         )
         self.record.forget_since(mark)
 

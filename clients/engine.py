@@ -50,6 +50,12 @@ class Second:
         self.in_flight += other.in_flight
         self.response.add(other.response)
 
+    def extend(self, rest: "Second") -> None:
+        """What followed it, as a part of it."""
+        length_s = self.length_s + rest.length_s
+        self.add(rest)
+        self.length_s, self.in_flight = length_s, rest.in_flight
+
 
 OnSecond = Callable[[Second], None]
 
@@ -114,7 +120,7 @@ class Engine:
 
     def interrupt(self) -> None:
         """End the window at the next occasion. What was measured stands."""
-        self.interrupted = True
+        self.interrupted = self._loop.interrupted = True
 
     def raw(self, **fields: Any) -> Raw:
         """The figures of the whole slice; `fields` are those that only one kind of loop has."""
@@ -238,16 +244,26 @@ def no_collection() -> Iterator[None]:
 
 
 def resolve(request: Request) -> tuple[int, tuple[object, ...]]:
-    """The address family and address of its host. Raises LoadError for one that is not known."""
+    """The address family and address of its host: of several, the first that accepts.
+
+    Raises LoadError for one that is not known.
+    """
     try:
-        family, _, _, _, address = socket.getaddrinfo(
-            request.host, request.port, type=socket.SOCK_STREAM
-        )[0]
+        found = socket.getaddrinfo(request.host, request.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise LoadError(f"cannot find the host {request.host!r}: {error.strerror}") from None
     except ValueError:  # a name that cannot be one: an empty label, a NUL
         raise LoadError(f"cannot find the host {request.host!r}: not a host name") from None
-    return family, address
+    addresses = [(int(family), address) for family, _, _, _, address in found]
+    if len(addresses) == 1:
+        return addresses[0]
+    return next((each for each in addresses if _accepts(*each)), addresses[0])
+
+
+def _accepts(family: int, address: tuple[object, ...]) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.settimeout(1.0)
+        return sock.connect_ex(address) == 0
 
 
 def require_server(load: Load) -> None:

@@ -54,7 +54,7 @@ class Expectation:
             return result["throughput_rps"], False
         if self.name == "errors":
             errors = sum(result["errors"].values())
-            asked = errors + result["completions"]
+            asked = errors + result.get("served", result["completions"])
             if not self.is_share:
                 return float(errors), False
             return (errors / asked if asked else None), False

@@ -43,6 +43,8 @@ class Loop:
         ]
         self.record = Record()
         self.samples: Samples | None = None
+        self.in_window = True  # not while a closed loop warms up or drains
+        self.interrupted = False
         self.by_fd: dict[int, Connection] = {}
         self.unserved = load.own_connections
         self.good: bytes | None = None
@@ -113,7 +115,7 @@ class Loop:
         """Start a request: on the open connection, or on a new one."""
         conn.began_ns = intended_ns
         conn.outstanding = conn.untouched = True
-        conn.first_byte_ns = 0
+        conn.first_byte_ns = conn.sent_ns = 0
         conn.steady = conn.served and conn.used
         conn.unsent = conn.payload
         if conn.sock is not None or self._open(conn, select.EPOLLIN):
@@ -154,7 +156,7 @@ class Loop:
             return
         whole = conn.untouched
         if whole and (data == self.good or self._looks_like_last(data)):
-            self._complete(conn, reuse=self.load.keep_alive)
+            self._complete(conn, reuse=self.load.keep_alive and not conn.unsent)
             return
         if whole:
             conn.first_byte_ns = clock_ns()
@@ -195,7 +197,8 @@ class Loop:
     def _judge(self, conn: Connection, reply: Reply, data: bytes) -> None:
         """Count a complete reply as correct or as an error; learn what correct looks like."""
         check = self.load.check
-        reuse = self.load.keep_alive and reply.keep_alive
+        # A reply may come before its request is all sent: what follows must not be put into that.
+        reuse = self.load.keep_alive and reply.keep_alive and not conn.unsent
         wrong = wrong_class(check, reply)
         if wrong is not None:
             self.record.error(wrong)
@@ -229,7 +232,7 @@ class Loop:
 
     def _note(self, conn: Connection, now: int, wrong: str) -> None:
         """Keep the raw clocks of a request that is over, where they are asked for."""
-        if self.samples is not None and self.is_measured(conn.began_ns):
+        if self.samples is not None and self.in_window and self.is_measured(conn.began_ns):
             self.samples.add(
                 conn.index, conn.began_ns, conn.sent_ns, conn.first_byte_ns, now, wrong
             )

@@ -35,6 +35,7 @@ def measurement(load: Load, raws: Sequence[Raw], *, histograms: bool = False) ->
     bounded, at_least = at_least_from(tally.response, tally.censored)
     result: dict[str, Any] = {
         "requests": sum(raw.requests_sent for raw in raws),
+        "served": sum(raw.served_total for raw in raws),
         "completions": completions,
         "errors": _errors(raws),
         "warmup_s": max(raw.warmup_ns for raw in raws) / 1e9,
@@ -67,7 +68,7 @@ def measurement(load: Load, raws: Sequence[Raw], *, histograms: bool = False) ->
             for raw in raws
         ),
         "client_peak_rss_bytes": sum(raw.peak_rss_bytes for raw in raws),
-        "censored": sum(raw.in_flight_at_close + raw.timeouts_in_window for raw in raws),
+        "censored": tally.censored.recorded,
         "owed": sum(raw.owed for raw in raws),
     }
     if load.schedule is not None:
@@ -111,6 +112,7 @@ def _open_loop_figures(raws: Sequence[Raw], tally: Tally) -> dict[str, Any]:
     lateness = Durations()
     lateness.add(tally.late)
     lateness.add(tally.waited)
+    bounded, lateness_at_least = at_least_from(lateness, tally.unsent)
     own = Durations()
     own.add(tally.late)
     own.add(tally.noticed)
@@ -119,7 +121,8 @@ def _open_loop_figures(raws: Sequence[Raw], tally: Tally) -> dict[str, Any]:
         "sent_in_window": sum(raw.sent_in_window for raw in raws),
         "offered_rps": sum(_rate(raw.scheduled, raw) for raw in raws),
         "sent_rps": sum(_rate(raw.sent_in_window, raw) for raw in raws),
-        "lateness_ms": lateness.summary_ms(),
+        "lateness_ms": bounded.summary_ms(),
+        "lateness_at_least": lateness_at_least,
         "own_lateness_ms": own.summary_ms(),
         "queued": tally.waited.recorded,
     }

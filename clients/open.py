@@ -112,7 +112,7 @@ class OpenLoop(Loop):
                             first(taken_ns)
                         conn.replies += 1
                         record.served_total += 1
-                        conn.outstanding = False
+                        conn.outstanding = conn.steady = False
                         record.account(now, -1)
                         if queue:
                             self._send_queued(conn)
@@ -200,7 +200,7 @@ class OpenLoop(Loop):
             self._broken(conn)
             return now
         if count != len(payload):
-            conn.unsent = payload[count:]
+            conn.unsent, conn.steady = payload[count:], False
             self._listen_for(conn, select.EPOLLIN | select.EPOLLOUT)
         return now
 
@@ -227,7 +227,7 @@ class OpenLoop(Loop):
             self._send_on_new(self.closed.popleft(), *self.queue.popleft())
 
     def _next(self, conn: Connection, now: int, *, reuse: bool) -> None:
-        conn.outstanding = False
+        conn.outstanding = conn.steady = False
         self.record.account(now, -1)
         if not reuse:
             self._close(conn)

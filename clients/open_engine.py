@@ -47,11 +47,19 @@ class OpenEngine(Engine):
             close_window(now)
             if self.interrupted:
                 loop.stop(now)
-            sent = loop.scheduled - sum(map(loop.is_measured, loop.unsent()))
+            sent = self._sent_so_far()
             limit_ns = clock_ns() + round(load.drain_s * 1e9)
             loop.pump(lambda _: record.in_flight == 0 and loop.next_ns == NEVER_NS, limit_ns)
+        unsent = [each for each in loop.unsent() if loop.is_measured(each)]
+        record.unsent_ns.extend(clock_ns() - intended_ns for intended_ns in unsent)
         self.owed = [each for each in loop.unanswered() if loop.is_measured(each)]
         self.sent_in_window = sent
+
+    def _sent_so_far(self) -> int:
+        """How many requests of the window have been sent: of each there is a lateness."""
+        record, tally = self.record, self.tally
+        kept = len(record.late_ns) + len(record.waited_ns)
+        return kept + tally.late.recorded + tally.waited.recorded
 
     def finish(self) -> Raw:
         """The figures; of what is not over, how long it has taken at least."""

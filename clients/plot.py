@@ -6,11 +6,22 @@ from typing import Any
 from clients.errors import LoadError
 from clients.load import Load
 from clients.record import Tally
-from clients.sample import Durations
+from clients.sample import Durations, at_least_from
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers.
 BLUE, VERMILION, GREEN = "#0072b2", "#d55e00", "#009e73"
 _NINES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+
+
+def require_drawable(path: Path) -> None:
+    """Raise LoadError where matplotlib is missing or does not draw such files."""
+    try:
+        from matplotlib.backend_bases import FigureCanvasBase
+    except ImportError:
+        raise LoadError("--plot needs matplotlib: pip install matplotlib") from None
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.removeprefix(".").lower() not in known:
+        raise LoadError(f"cannot draw {path}: use one of .{', .'.join(sorted(known))}")
 
 
 def draw(
@@ -18,12 +29,10 @@ def draw(
 ) -> None:
     """Draw response and service time by percentile, and the timeline below.
 
-    Raises LoadError where matplotlib is missing or the file cannot be written.
+    Raises LoadError where the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise LoadError("--plot needs matplotlib: pip install matplotlib") from None
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8, 7.5), layout="constrained")
     percentiles, timeline = figure.subplots(2, 1, height_ratios=(3, 2))
     _draw_percentiles(percentiles, load, tally)
@@ -46,7 +55,9 @@ def _connections(load: Load) -> str:
 
 
 def _draw_percentiles(axes: Any, load: Load, tally: Tally) -> None:
-    kinds = [("response time", tally.response, BLUE, "-")]
+    bounded, at_least = at_least_from(tally.response, tally.censored)
+    name = "response time (its end: at least)" if at_least else "response time"
+    kinds = [(name, bounded, BLUE, "-")]
     if load.schedule is not None:
         kinds += [
             ("service time", tally.service, VERMILION, "--"),
@@ -56,7 +67,7 @@ def _draw_percentiles(axes: Any, load: Load, tally: Tally) -> None:
         if durations.recorded:
             xs, ys = _curve(durations)
             axes.plot(xs, ys, color=colour, linestyle=dash, label=name)
-    ticks = [share for share in _NINES if 1 - share >= 1 / max(tally.response.recorded, 2)]
+    ticks = [share for share in _NINES if 1 - share >= 1 / max(bounded.recorded, 2)]
     axes.set_xscale("log")
     axes.set_xticks([1 / (1 - share) for share in ticks], [f"{100 * share:g}%" for share in ticks])
     axes.set_xticks([], minor=True)

@@ -5,7 +5,17 @@ from array import array
 from clients.sample import Durations
 from clients.verdict import ERROR_KINDS
 
-KINDS = ("response", "service", "first_byte", "late", "noticed", "waited", "connect", "censored")
+KINDS = (
+    "response",
+    "service",
+    "first_byte",
+    "late",
+    "noticed",
+    "waited",
+    "connect",
+    "censored",
+    "unsent",
+)
 
 
 class Record:
@@ -15,7 +25,8 @@ class Record:
     its request was sent when it was due. The others are apart. An open loop's lateness is `late_ns`
     where a connection was free, and so the generator's own; `waited_ns` where none was. Of these
     `noticed_ns` is the generator's own share: how late it noticed that the arrival was due.
-    `censored_ns` are lower bounds of response times that nobody has seen to their end.
+    `censored_ns` are lower bounds of response times that nobody has seen to their end, `unsent_ns`
+    those of the lateness of requests that were never sent.
     """
 
     __slots__ = (
@@ -36,6 +47,7 @@ class Record:
         "service_ns",
         "spun_ns",
         "steady_ns",
+        "unsent_ns",
         "waited_ns",
     )
 
@@ -49,6 +61,7 @@ class Record:
         self.waited_ns: array[int] = array("q")
         self.connect_ns: array[int] = array("q")
         self.censored_ns: array[int] = array("q")
+        self.unsent_ns: array[int] = array("q")
         self.counted = 0  # completions whose samples are folded already
         self.errors = dict.fromkeys(ERROR_KINDS, 0)
         self.failed = 0  # the sum of the errors
@@ -127,6 +140,7 @@ class Tally:
         self.waited = Durations()
         self.connect = Durations()
         self.censored = Durations()
+        self.unsent = Durations()
 
     def add(self, other: "Tally") -> None:
         """Count all that the other has counted."""

@@ -59,6 +59,11 @@ def build_request(
         raise LoadError(f"cannot use the URL {url!r}: only http:// is supported")
     if not parts.hostname or not 0 < port < 65_536:
         raise LoadError(f"cannot use the URL {url!r}: it needs a host and a port from 1 to 65535")
+    if parts.username is not None:
+        raise LoadError(
+            f"cannot use the URL {url!r}: give a name and a password as a header, "
+            "-H 'Authorization: Basic ...'"
+        )
     if not _HOST.fullmatch(parts.hostname):
         raise LoadError(f"cannot use the URL {url!r}: the host must be plain ASCII without spaces")
     if not _TOKEN.fullmatch(method) or method == "CONNECT":

@@ -72,17 +72,22 @@ class _Interrupting:
     def __init__(self, interrupt: Callable[[], None], number: int = signal.SIGINT) -> None:
         self._interrupt, self._number = interrupt, number
         self._in_main = threading.current_thread() is threading.main_thread()
+        self.came = False
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "_Interrupting":
         if self._in_main:
             self._before = signal.signal(self._number, self._handle)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {self._number})
+        return self
 
     def __exit__(self, *_: object) -> None:
         if self._in_main:
             signal.signal(self._number, self._before)
 
     def _handle(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.came = True
+        if self._number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         self._interrupt()
 
 
@@ -93,44 +98,47 @@ def _run_processes(
     load: Load, count: int, on_second: OnSecond | None, *, keep_samples: bool
 ) -> tuple[list[Raw], list[Samples]]:
     context = multiprocessing.get_context("spawn")
-    pipes, processes = [], []
-    for index in range(count):
-        ours, theirs = context.Pipe()
-        shard_load = replace(load, shard=Shard(index, count))
-        process = context.Process(
-            target=_serve_shard, args=(theirs, shard_load, on_second is not None, keep_samples)
-        )
-        process.start()
-        theirs.close()
-        pipes.append(ours)
-        processes.append(process)
+    pipes: list[Connection] = []
+    processes: list[Any] = []
 
     def interrupt() -> None:
         for process in processes:
-            if process.pid is not None:
-                os.kill(process.pid, signal.SIGUSR1)
+            os.kill(process.pid, signal.SIGUSR1)
 
+    # A shard inherits the mask: the signal that ends its window waits until it can be heard.
+    held = {signal.SIGINT, signal.SIGUSR1}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
+        for index in range(count):
+            ours, theirs = context.Pipe()
+            arguments = (theirs, replace(load, shard=Shard(index, count)), keep_samples)
+            process = context.Process(target=_serve_shard, args=(*arguments, on_second is not None))
+            process.start()
+            theirs.close()
+            pipes.append(ours)
+            processes.append(process)
         with _Interrupting(interrupt):
             _start_together(pipes)
             return _collect(pipes, on_second)
+    except OSError as error:
+        raise LoadError(f"cannot start {count} processes: {error.strerror}") from None
     finally:
         for process in processes:
             process.kill()
             process.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve_shard(pipe: Connection, load: Load, seconds: bool, keep_samples: bool) -> None:
-    """What a process of its own does: one shard, told over the pipe when to begin."""
+def _serve_shard(pipe: Connection, load: Load, keep_samples: bool, tells: bool) -> None:
+    """What a process of its own does: one shard, told over the pipe when to begin.
+
+    SIGINT stays blocked, since a terminal sends it to all: see `_Interrupting`.
+    """
     die_with_parent()
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # from a terminal it comes to all: see `_Interrupting`
     try:
         pipe.send(("ready", None))
         start_ns = pipe.recv()
-        tell: OnSecond | None = (lambda row: pipe.send(("second", row))) if seconds else None
+        tell: OnSecond | None = (lambda row: pipe.send(("second", row))) if tells else None
         number = signal.SIGUSR1
         pipe.send(("done", _run_shard(load, tell, start_ns, number, keep_samples=keep_samples)))
     except LoadError as error:

@@ -10,6 +10,8 @@ from clients.errors import LoadError
 
 NAMES = (
     "second",
+    "length_s",
+    "completions",
     "throughput_rps",
     "sent_rps",
     "p50_ms",
@@ -19,6 +21,8 @@ NAMES = (
     "errors",
 )
 
+SLIVER_S = 0.5
+
 
 def row_of(second: Second) -> dict[str, Any]:
     """The figures of a second; None for the times where no reply came."""
@@ -26,6 +30,7 @@ def row_of(second: Second) -> dict[str, Any]:
     return {
         "second": second.number,
         "length_s": round(second.length_s, 6),
+        "completions": second.completions,
         "throughput_rps": round(second.completions / second.length_s, 3),
         "sent_rps": round(second.sent / second.length_s, 3),
         "p50_ms": times.get("p50"),
@@ -40,19 +45,27 @@ class Timeline:
     """Collects the rows; shows each as it comes where `stream` is a terminal."""
 
     def __init__(self, seconds_s: float, stream: TextIO = sys.stderr) -> None:
-        self.rows: list[dict[str, Any]] = []
+        self._seconds: list[Second] = []
         self._lasts_s = seconds_s
         self._stream = stream if stream.isatty() else None
 
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """All seconds so far."""
+        return list(map(row_of, self._seconds))
+
     def __call__(self, second: Second) -> None:
-        """Take the next second."""
-        row = row_of(second)
-        self.rows.append(row)
+        """Take the next second; what is left of the last one is put to the one before."""
+        if self._seconds and second.length_s < SLIVER_S:
+            self._seconds[-1].extend(second)
+            return
+        self._seconds.append(second)
         if self._stream is None:
             return
-        if len(self.rows) == 1:
+        row = row_of(second)
+        if len(self._seconds) == 1:
             print(_HEAD, file=self._stream)
-        left_s = max(0.0, self._lasts_s - len(self.rows))
+        left_s = max(0.0, self._lasts_s - len(self._seconds))
         print(f"{_line(row)}  {left_s:5.0f} s left", file=self._stream, flush=True)
 
 

@@ -17,6 +17,8 @@ STARVED_SHARE = 0.10
 SENT_LIMIT = 0.99
 LATENESS_LIMIT_MS = 1.0
 LATENESS_SHARE = 0.05
+# Of fewer arrivals than this, those at the edges of the window are too large a share for Little.
+COMPLETIONS_TO_JUDGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ def _bound(figures: Figures) -> str | None:
 
 def _little(figures: Figures) -> str | None:
     ratio = figures.little_ratio
-    if ratio is None:
+    if ratio is None or (figures.is_open and figures.completions < COMPLETIONS_TO_JUDGE):
         return None
     too_low = ratio < 1 - LITTLE_TOLERANCE and not figures.latency_at_least
     if too_low or ratio > 1 + LITTLE_TOLERANCE:

@@ -15,7 +15,7 @@ class Window:
     def __init__(self, load: Load, record: Record, opened_ns: int) -> None:
         self.record = record
         self.opened_with = record.completions
-        self.step = 1 if load.serves_one_at_a_time else load.connections
+        self.step = 1 if load.serves_one_at_a_time else load.own_connections
         self.closes_with: int | None = None
         self.wanted = record.completions + _share(load.completions_wanted, load.bursts)
         self.least = record.completions + _share(load.completions_least, load.bursts)

@@ -1,11 +1,13 @@
 """A measurement in words: the table for the terminal; its percentiles for HdrHistogram's tools."""
 
+import re
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from clients.errors import LoadError
 from clients.load import Load
-from clients.sample import Durations
+from clients.sample import Durations, at_least_from
 
 _TIMES = {
     "response_time_ms": "response time",
@@ -15,6 +17,7 @@ _TIMES = {
     "connect_time_ms": "connecting",
 }
 _COLUMNS = ("mean", "p50", "p90", "p99", "p999", "max")
+_BOUNDED = {"response_time_ms": "at_least", "lateness_ms": "lateness_at_least"}
 SHOWN_STARVED = 8
 
 
@@ -34,11 +37,12 @@ def in_words(load: Load, result: dict[str, Any]) -> str:
     if rows:
         lines.append(f"  {'ms':16}" + "".join(f"{column:>12}" for column in _COLUMNS))
     for name, times in rows:
-        touched = result["at_least"] if name == "response_time_ms" else []
+        touched = result.get(_BOUNDED.get(name, ""), [])
         cells = [_cell(times[column], column in touched) for column in _COLUMNS]
         lines.append(f"  {_TIMES[name]:16}" + "".join(f"{cell:>12}" for cell in cells))
     if result["at_least"]:
-        lines.append(f"  (≥: at least; {result['censored']} requests were not over or given up)")
+        many = f"{result['censored']} request{'s were' if result['censored'] != 1 else ' was'}"
+        lines.append(f"  (≥: at least so much; {many} not over yet, or given up)")
     errors = ", ".join(f"{count} {kind}" for kind, count in result["errors"].items() if count)
     lines.append(f"  errors         {errors or 'none'}")
     if result["in_flight_mean"] is not None:
@@ -90,13 +94,21 @@ def _generator(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def write_hgrm(path: Path, durations: Durations) -> None:
+def write_hgrm(path: Path, known: Durations, censored: Durations) -> None:
     """Write the percentile distribution in ms, as HdrHistogram's plotters read it.
 
     Raises LoadError where that cannot be done.
     """
+    bounded, at_least = at_least_from(known, censored)
+    histogram, text = bounded.histogram, BytesIO()
+    histogram.output_percentile_distribution(text, 1e6)
+    # The library scales every number but the last one of this line.
+    spread = f"StdDeviation   = {histogram.get_stddev() / 1e6:>12.3f}".encode()
+    lines = re.sub(rb"StdDeviation\s+=\s+[\d.]+", spread, text.getvalue())
+    if at_least:
+        note = f"#[{censored.recorded} of these are lower bounds: not over yet, or given up]\n"
+        lines += note.encode()
     try:
-        with path.open("wb") as file:
-            durations.histogram.output_percentile_distribution(file, 1e6)
+        path.write_bytes(lines)
     except OSError as error:
         raise LoadError(f"cannot write {path}: {error.strerror}") from None

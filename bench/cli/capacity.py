@@ -1,6 +1,7 @@
 """`crossover capacity`: the highest rate that meets an SLO."""
 
 import json
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +16,14 @@ from bench.measure.cores import CoreChoice, cores_here
 from bench.measure.machine import require_descriptors
 from bench.measure.models import calibrate, known_models
 from bench.measure.plan import Server
-from bench.measure.quantities import parse_duration_s
+from bench.measure.quantities import parse_budget_s
 from bench.measure.stanza import choose_targets, read_stacks
 from bench.measure.targets import Target, command_target, driver_target
 from bench.measure.upstream import Upstream
 from bench.measure.work_path import read_work
 
 SPARE_DESCRIPTORS = 64
+CONNECT_TIMEOUT_S = 5.0
 
 if TYPE_CHECKING:
     from bench.measure.capacity import Capacity
@@ -56,7 +58,7 @@ def capacity(
 
     expectations = expectations_of(slo)
     _require(connections, arrivals, repeats)
-    trial_s = parse_duration_s(trial, "--trial")
+    trial_s = parse_budget_s(trial, "--trial")
     cores = cores_here()
     require_descriptors(connections + SPARE_DESCRIPTORS)
     with _served(target, work, cores) as url, Generator(cores.generator) as generator:
@@ -119,16 +121,15 @@ def _require(connections: int, arrivals: str, repeats: int) -> None:
         raise UserError(f"--connections {connections}: give 1 to 100000")
     if arrivals not in ("poisson", "constant"):
         raise UserError(f"--arrivals {arrivals}: give poisson or constant")
-    if not 0 <= repeats <= 100:
-        raise UserError(f"--repeats {repeats}: give 0 to 100")
+    if repeats not in (0, *range(3, 101)):
+        raise UserError(f"--repeats {repeats}: give 3 to 100, or 0 for no interval")
 
 
 @contextmanager
 def _served(target: str, work: str, cores: CoreChoice) -> Iterator[str]:
     """The URL to load; a target that does not run yet is started, and stopped on leaving."""
     if target.startswith("http://"):
-        if urlsplit(target).hostname is None:
-            raise UserError(f"cannot use the URL {target!r}: it needs a host")
+        _require_server(target)
         yield target
         return
     steps = read_work(work, "--work")
@@ -142,6 +143,16 @@ def _served(target: str, work: str, cores: CoreChoice) -> Iterator[str]:
             yield f"http://{ready.host}:{ready.port}{own_path.replace('{work}', work)}"
     finally:
         upstream.stop()
+
+
+def _require_server(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.hostname is None:
+        raise UserError(f"cannot use the URL {url!r}: it needs a host")
+    try:
+        socket.create_connection((parts.hostname, parts.port or 80), CONNECT_TIMEOUT_S).close()
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot connect to {url}: {error}; is the server running?") from None
 
 
 def _target(name: str) -> tuple[Target, str]:

@@ -1,6 +1,7 @@
 """`crossover load`: the generator alone, as a program of its own."""
 
 import os
+import signal
 import sys
 from typing import Any
 
@@ -14,4 +15,6 @@ SETTINGS: dict[str, Any] = {
 
 def load(context: typer.Context) -> None:
     """Load any HTTP/1.1 server and judge the measurement."""
+    # The generator answers Ctrl-C; what comes while it still loads is kept for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.execv(sys.executable, [sys.executable, "-P", "-m", "clients", *context.args])

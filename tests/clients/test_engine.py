@@ -433,8 +433,8 @@ def test_too_few_descriptors_are_one_clear_line_that_says_how_many_are_needed() 
     result = with_open_files(64, 64, "http://127.0.0.1:1/", "-c", "100")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        "crossover load: needs 116 open files but the limit is 64: "
-        "use fewer connections or raise it (ulimit -n 116)\n"
+        "crossover load: needs 120 open files but the limit is 64: "
+        "use fewer connections or raise it (ulimit -n 120)\n"
     )
 
 

@@ -1,12 +1,16 @@
 """What `crossover load` leaves: rows for every second, files, figures, exit codes."""
 
+import contextlib
 import csv
 import json
 import os
 import pty
 import select
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -192,7 +196,88 @@ def test_a_body_that_only_sometimes_contains_the_text_is_looked_at_each_time() -
     assert result["errors"]["body"] == pytest.approx(result["requests"] / 2, abs=2)
 
 
+@pytest.mark.parametrize("rate", [[], ["-r", "40", "--warm-up", "0s"]], ids=["closed", "open"])
+def test_a_reply_before_the_whole_request_ends_its_connection(
+    tmp_path: Path, rate: list[str]
+) -> None:
+    """The server answers at the head and takes the body afterwards: no request may begin in it."""
+    body = tmp_path / "body"
+    body.write_bytes(b"b" * 30_000_000)
+    seen: list[bytes] = []
+
+    def serve(sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError):
+            data = sock.recv(65_536)
+            sock.sendall(OK)
+            time.sleep(0.01)
+            while data:
+                seen.append(data)
+                data = sock.recv(65_536)
+
+    def accept(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        result = figures(url, "-X", "POST", "--body", f"@{body}", "-c", "2", "-d", "500ms", *rate)
+        listener.shutdown(socket.SHUT_RDWR)
+    assert result["completions"] > 2, result
+    assert not any(b"POST" in data for data in seen if not data.startswith(b"POST"))
+
+
+@pytest.mark.parametrize("flags", [["--json"], []], ids=["json", "words"])
+def test_output_that_cannot_be_written_is_one_line(
+    server: ScriptedServer, flags: list[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, server.url, "-d", "50ms", *flags],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "crossover load: cannot write the output: No space left on device\n"
+
+
+def test_figures_are_printed_though_a_file_cannot_be_written(server: ScriptedServer) -> None:
+    done = load(server.url, "-d", "50ms", "--csv", "/dev/full")
+    assert done.returncode == 2
+    assert "throughput" in done.stdout
+    assert "cannot write /dev/full" in done.stderr
+
+
+def test_no_second_is_a_sliver(server: ScriptedServer) -> None:
+    for row in figures(server.url, "-d", "1s")["timeline"]:
+        assert row["length_s"] >= 0.5
+
+
+def test_lower_bounds_are_in_the_percentiles_that_are_written(tmp_path: Path) -> None:
+    file = tmp_path / "x.hgrm"
+    with ScriptedServer(lambda turn: turn.send() if turn.number < 20 else turn.stall()) as slow:
+        result = figures(
+            slow.url, "-r", "100", "-d", "500ms", "--warm-up", "0s", "-c", "2", "--hgrm", file
+        )
+    text = file.read_text()
+    assert result["censored"] > 0
+    assert f"#[{result['censored']} of these are lower bounds" in text
+    assert f"TotalCount     = {result['scheduled']:12.3f}]" in text
+    assert result["lateness_at_least"]
+
+
 # Exit codes
+
+
+def test_errors_that_are_expected_are_no_reason_against_a_measurement() -> None:
+    with ScriptedServer(
+        lambda turn: turn.send(OK if turn.number % 50 else OK.replace(b"200", b"500"))
+    ) as server:
+        flags = ("-d", "300ms", "-c", "2", "--json")
+        accepted = json.loads(load(server.url, *flags, "--expect", "errors<10%").stdout)
+        refused = json.loads(load(server.url, *flags).stdout)
+    assert not [each for each in accepted["invalid_reasons"] if each.startswith("errors")]
+    assert [each for each in refused["invalid_reasons"] if each.startswith("errors")]
 
 
 def test_an_expectation_that_fails_is_exit_code_1_and_told(server: ScriptedServer) -> None:

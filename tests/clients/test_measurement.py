@@ -143,9 +143,9 @@ def test_a_bound_below_all_replies_touches_every_percentile() -> None:
     assert result["at_least"] == ["mean", "p50", "p90", "p95", "p99", "p999", "max"]
 
 
-def test_outstanding_and_timed_out_requests_are_censored_not_dropped() -> None:
-    result = measurement(LOAD, [replace(raw(), in_flight_at_close=4, timeouts_in_window=3)])
-    assert result["censored"] == 7
+def test_requests_that_nobody_saw_to_their_end_are_counted() -> None:
+    result = measurement(LOAD, [replace(raw(), owed=4, tally=censored(50, 60, 70, 80))])
+    assert (result["censored"], result["owed"]) == (4, 4)
 
 
 def test_a_slice_in_which_nothing_happened_has_no_figures_and_is_not_valid() -> None:

@@ -174,6 +174,28 @@ def test_garbage_on_an_idle_connection_is_an_error_of_its_own() -> None:
     assert seen(raw) == {"protocol": 1}
 
 
+def test_a_reply_that_comes_twice_is_one_completion_and_one_error() -> None:
+    """The second comes on the idle connection, and looks just like the last good reply."""
+
+    def twice(turn: Turn) -> None:
+        turn.send()
+        if turn.number % 4 == 0:
+            turn.wait(0.02)
+            turn.send()
+
+    raw, server = run(twice, 20, connections=1, window_s=1.0)
+    assert raw.tally.response.recorded == raw.scheduled == len(server.requests) == 20
+    assert set(seen(raw)) == {"protocol"}
+    assert 4 <= raw.errors["protocol"] <= 5
+    assert raw.in_flight_area_ns > 0
+
+
+def test_refused_arrivals_are_not_called_sent() -> None:
+    with ScriptedServer() as server:
+        load = load_for(server, 100)
+    assert OpenEngine(load).run().sent_in_window == 0
+
+
 def test_a_reply_one_byte_at_a_time_has_its_first_byte_long_before_its_last() -> None:
     def trickle(turn: Turn) -> None:
         turn.send(OK[:1])
