@@ -92,6 +92,19 @@ class RunWriter:
             raise
         return writer
 
+    @classmethod
+    def reopen(cls, run: Run) -> RunWriter:
+        """Go on with a run; half a line at its end is taken away, since the next would spoil it."""
+        writer = cls(run.folder, {key: value for key, value in run.info.items() if key != "schema"})
+        for name in (TRIALS_FILE, WAITS_FILE):
+            path = run.folder / name
+            try:
+                if path.exists():
+                    _cut_torn_line(path)
+            except OSError as error:
+                raise cannot_write(path, error, OTHER_FOLDER) from error
+        return writer
+
     def update(self, **fields: Any) -> None:
         """Change fields of run.json; a reader sees the old file or the new one, never half."""
         self._info.update(fields)
@@ -212,6 +225,15 @@ def _write_or_take_back(descriptor: int, line: bytes) -> None:
         with suppress(OSError):
             os.ftruncate(descriptor, before)
         raise
+
+
+def _cut_torn_line(path: Path) -> None:
+    with path.open("rb+") as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole != len(content):
+            file.truncate(whole)
+            os.fsync(file.fileno())
 
 
 def _read_info(path: Path) -> dict[str, Any]:

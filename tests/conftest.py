@@ -1,6 +1,7 @@
 """Real servers for the tests of all packages."""
 
 import json
+import os
 import resource
 import signal
 import socket
@@ -20,6 +21,8 @@ from tests.servers.table import pytest_terminal_summary
 __all__ = ["pytest_terminal_summary"]  # a hook that has to be here, where every run finds it
 
 ROOT = Path(__file__).parent.parent
+# Tests run beside each other, and measure nothing that has to be right.
+os.environ["CROSSOVER_LOCK"] = f"test {os.getpid()}"
 RATES = ("--spin-rounds-per-us", "10", "--hash-rounds-per-us", "1")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 from typer.main import get_command
 
-from bench.cli import capacity, compare, doctor, fetch, gate, load, report, run, serve
+from bench.cli import capacity, compare, doctor, export, fetch, gate, load, report, run, serve
 from bench.errors import UserError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("export")(export.export)
 app.command("gate")(gate.gate)
 app.command("load", **load.SETTINGS)(load.load)
 app.command("fetch", **fetch.SETTINGS)(fetch.fetch)

@@ -1,8 +1,9 @@
 """`crossover run`: measure a profile into a new folder of results."""
 
+import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,24 +11,29 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.cli.choice import Choice, choose
+from bench.cli.choice import Choice, choose, choose_again
 from bench.cli.progress import Progress
 from bench.errors import UserError
 from bench.measure import machine
 from bench.measure.ceiling import measure_ceiling
 from bench.measure.cores import CoreChoice, cores_here
+from bench.measure.fitness import Check, as_lines, judge, look
+from bench.measure.lock import only_run
 from bench.measure.models import Rates, calibrate
 from bench.measure.plan import cells_by_point
 from bench.measure.process import TargetError
 from bench.measure.profile import Profile, original_of
+from bench.measure.repeat import differences
 from bench.measure.runner import run as measure
 from bench.measure.targets import Target
 from bench.measure.upstream import MOST_CONNECTIONS
-from bench.store import RESULTS, RunWriter
+from bench.store import RESULTS, RUN_FILE, RunWriter, read_run, read_waits
 
 SPARE_DESCRIPTORS = 64
 MOST_PROCESSES = 1_000
 CEILING_WINDOW_S = 0.5
+SHOWN_DIFFERENCES = 8
+INTERRUPTED = 130
 
 
 def run(
@@ -75,6 +81,17 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="seed of the order of slices")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the run [results/NAME]")] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="go on with the run in --out, or the latest"),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="measure though the machine is not fit for it")
+    ] = False,
+    again: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", help="measure what another run did: its run.json"),
+    ] = None,
 ) -> int:
     """Measure: rounds of fresh servers, slices interleaved over them."""
     began_s = time.monotonic()
@@ -86,7 +103,16 @@ def run(
         "units": _words(units, "--units"),
         "server_cores": _words(server_cores, "--server-cores"),
     }
+    others = [*axes.values(), models, target, python, rounds, budget, seed]
     with ExitStack() as stack:
+        stack.enter_context(only_run())
+        fitness = _fitness(force)
+        if resume or again is not None:
+            _alone(resume, again, profile != "quick" or any(others))
+        if resume:
+            return _resume(out or Path("latest"), stack)
+        if again is not None:
+            return _repeat(again, out, stack, began_s, fitness)
         chosen = choose(
             profile,
             stack,
@@ -98,19 +124,44 @@ def run(
             seed=seed,
             **axes,
         )
-        return _measure(chosen, out, began_s)
+        return _measure(chosen, out, began_s, fitness)
 
 
-def _measure(chosen: Choice, out: Path | None, began_s: float) -> int:
+def _fitness(force: bool) -> list[Check]:
+    """What a look at the machine shows. UserError where it cannot give an answer."""
+    checks = judge(look(cores_here(), RESULTS))
+    bad = [check for check in checks if check.grade == "bad"]
+    if bad and not force:
+        listed = "".join(f"\n  {check.name}: {check.found}; {check.advice}" for check in bad)
+        raise UserError(f"this machine cannot give an answer (--force measures anyway):{listed}")
+    return checks
+
+
+def _alone(resume: bool, again: Path | None, others: bool) -> None:
+    """Refuse what would change the plan of a run that is gone on with, or repeated."""
+    if resume and again is not None:
+        raise UserError("--resume goes on with a run, --from begins a new one: give one of them")
+    if others:
+        name = "--resume" if resume else "--from"
+        raise UserError(f"{name} measures what that run did: give no other choice but --out")
+
+
+def _measure(
+    chosen: Choice,
+    out: Path | None,
+    began_s: float,
+    fitness: Sequence[Check],
+    rates: Rates | None = None,
+) -> int:
     profile = chosen.profile
     cores = {count: cores_here(count) for count in profile.server_cores}
     _require_descriptors(profile)
     _require_room(chosen)
     folder = _folder(profile, out)
-    rates = calibrate()
+    rates = rates or calibrate()
     measured = chosen.targets(rates)
-    info = _info(profile, folder, measured, cores, rates, chosen.notices)
-    writer = RunWriter.create(folder, info)
+    info = _info(chosen, folder, measured, cores, rates)
+    writer = RunWriter.create(folder, info | {"fitness": as_lines(fitness)})
     with Progress(profile, chosen.notices) as watcher:
         try:
             writer.update(generator_ceiling=_ceiling(cores[min(cores)], watcher))
@@ -118,9 +169,54 @@ def _measure(chosen: Choice, out: Path | None, began_s: float) -> int:
             writer.update(state="interrupted")
             raise
         state = measure(profile, measured, cores, writer, watcher, began_s)
+    return _ended(state, folder)
+
+
+def _repeat(
+    again: Path, out: Path | None, stack: ExitStack, began_s: float, fitness: Sequence[Check]
+) -> int:
+    """Measure what another run did, anew: its plan, its seed and its rounds of computing."""
+    info = read_run(again.parent if again.name == RUN_FILE else again).info
+    return _measure(choose_again(info, stack), out, began_s, fitness, _rates_of(info))
+
+
+def _resume(folder: Path, stack: ExitStack) -> int:
+    """Go on with a run that was interrupted or killed. UserError says why where it may not."""
+    run = read_run(folder)
+    if run.info["state"] == "complete":
+        raise UserError(f"{run.folder} is complete: there is nothing to go on with")
+    chosen = choose_again(run.info, stack)
+    profile = chosen.profile
+    cores = {count: cores_here(count) for count in profile.server_cores}
+    _require_descriptors(profile)
+    measured = chosen.targets(_rates_of(run.info))
+    now = _info(chosen, run.folder, measured, cores, _rates_of(run.info))
+    if different := differences(run.info, _as_json(now)):
+        listed = "".join(f"\n  {line}" for line in different[:SHOWN_DIFFERENCES])
+        raise UserError(f"cannot go on with {run.folder}: this is not as it was:{listed}")
+    writer = RunWriter.reopen(run)
+    writer.update(state="running", resumed=[*run.info.get("resumed", ()), now["started"]])
+    with Progress(profile, []) as watcher:
+        state = measure(profile, measured, cores, writer, watcher, resumed=(run, read_waits(run)))
+    return _ended(state, run.folder)
+
+
+def _as_json(info: dict[str, Any]) -> dict[str, Any]:
+    """As it would be read again, with what running servers say of themselves left to them."""
+    read: dict[str, Any] = json.loads(json.dumps(info))
+    return read
+
+
+def _rates_of(info: Mapping[str, Any]) -> Rates:
+    return Rates(float(info["spin_rounds_per_us"]), info.get("hash_rounds_per_us"))
+
+
+def _ended(state: str, folder: Path) -> int:
     print(f"{'measured' if state == 'complete' else 'interrupted'}: {folder}")
     print(f"next: crossover report {folder}")
-    return 0 if state == "complete" else 130
+    if state != "complete":
+        print(f"or go on with it: crossover run --resume --out {folder}")
+    return 0 if state == "complete" else INTERRUPTED
 
 
 def _ceiling(cores: CoreChoice, watcher: Progress) -> dict[str, Any] | None:
@@ -177,20 +273,20 @@ def _require_descriptors(profile: Profile) -> None:
 
 
 def _info(
-    profile: Profile,
+    chosen: Choice,
     folder: Path,
     measured: Sequence[Target],
     cores: dict[int, CoreChoice],
     rates: Rates,
-    notices: Sequence[str],
 ) -> dict[str, Any]:
     """Everything that run.json holds when the run starts; of cores, the widest choice."""
-    widest = cores[max(cores)]
+    profile, widest = chosen.profile, cores[max(cores)]
     return {
         "name": os.fsencode(folder.resolve().name).decode(errors="replace"),
         "profile": profile.name,
         "title": profile.title,
         "config": profile.config(),
+        "asked": dict(chosen.asked),
         "targets": [target.described() for target in measured],
         "server_cores": list(widest.server),
         "generator_cores": list(widest.generator),
@@ -207,5 +303,5 @@ def _info(
         "ended": None,
         "state": "running",
         "rounds_done": 0,
-        "notes": list(notices),
+        "notes": list(chosen.notices),
     }

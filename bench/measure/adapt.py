@@ -20,6 +20,10 @@ from bench.measure.profile import Pair, Profile
 
 GUARD_ROUNDS = 2
 GUARD_FACTOR = 4
+# Up to so many rounds the spread of a point is hardly known.
+FEW_ROUNDS = 8
+# Student's quantile where there are some twenty rounds.
+USUAL_QUANTILE = 2.1
 
 
 @dataclass
@@ -53,6 +57,15 @@ class Effort:
         """Half of the Student-t interval of a pair's mean log-ratio; infinite below two rounds."""
         return half_width(self._log_ratios.get((point, pair), []), self.confidence)
 
+    def mean(self, point: Point, pair: Pair) -> float | None:
+        """The mean log-ratio of a pair; None where there is none."""
+        logs = self._log_ratios.get((point, pair), [])
+        return math.fsum(logs) / len(logs) if logs else None
+
+    def add_points(self, pairs: Mapping[Point, tuple[Pair, ...]]) -> None:
+        """Further points, for which the same holds as for those there were."""
+        self.pairs = {**self.pairs, **pairs}
+
     def rounds_left(self, point: Point) -> float:
         """How many more rounds it will take to settle a point, as far as one can tell; 0: settled.
 
@@ -65,9 +78,7 @@ class Effort:
         for pair in self.pairs[point]:
             logs = self._log_ratios.get((point, pair), [])
             if logs and not self._is_settled(logs):
-                width = half_width(logs, self.confidence)
-                more = len(logs) * ((width / self.precision) ** 2 - 1) if width < math.inf else had
-                left = max(left, more, 1.0)
+                left = max(left, rounds_needed(logs, self.precision) - len(logs), 1.0)
         return left
 
     def _is_settled(self, log_ratios: Sequence[float]) -> bool:
@@ -86,23 +97,46 @@ class Effort:
     def next_points(self, cost_s: Mapping[Point, float], left_s: float) -> list[Point]:
         """The points of the next round; none when all are settled.
 
-        `cost_s` is what a round of each takes. Where the time left cannot settle all, those come
-        first that take the least; where it can settle none, all that are open share it.
+        `cost_s` is what a round of each takes. A point that has had few rounds is in, since nobody
+        can tell yet how many it will need. Of the others those come first that take the least.
+        Where the time left can settle none, it goes to as many as it gives twice the rounds that
+        they have had: less would hardly make them narrower.
         """
-        wanted = {point: self.rounds_left(point) for point in self.pairs}
         owed = [point for point in self.pairs if self._rounds[point] < self.rounds_min]
         if owed:
             return owed
+        opened = self._opened(cost_s)
+        young = [point for point in opened if self._rounds[point] < FEW_ROUNDS]
+        to_settle = self.to_settle(cost_s, left_s)
+        if young or to_settle:
+            return list(dict.fromkeys([*to_settle, *young]))
+        wishes = [(point, self._rounds[point] * cost_s.get(point, 0.0)) for point in opened]
+        return _within(left_s, wishes) or opened[:1]
+
+    def to_settle(self, cost_s: Mapping[Point, float], left_s: float) -> list[Point]:
+        """The points that are not settled and that the time left can settle, as far as it goes."""
+        wishes = [
+            (point, math.ceil(self.rounds_left(point)) * cost_s.get(point, 0.0))
+            for point in self._opened(cost_s)
+        ]
+        return _within(left_s, wishes)
+
+    def _opened(self, cost_s: Mapping[Point, float]) -> list[Point]:
+        """Those that are not settled, first those that it takes the least to settle."""
+        wanted = {point: self.rounds_left(point) for point in self.pairs}
         opened = [point for point, rounds in wanted.items() if rounds > 0]
-        opened.sort(key=lambda point: wanted[point] * cost_s.get(point, 0.0))
-        chosen: list[Point] = []
-        for point in opened:
-            # Never less than one whole round of it.
-            left_s -= math.ceil(wanted[point]) * cost_s.get(point, 0.0)
-            if left_s < 0:
-                break
-            chosen.append(point)
-        return chosen or opened
+        return sorted(opened, key=lambda point: wanted[point] * cost_s.get(point, 0.0))
+
+
+def _within(left_s: float, wishes: Sequence[tuple[Point, float]]) -> list[Point]:
+    """The first points whose wishes, in seconds, fit together into the time left."""
+    chosen: list[Point] = []
+    for point, wish_s in wishes:
+        left_s -= wish_s
+        if left_s < 0:
+            break
+        chosen.append(point)
+    return chosen
 
 
 def half_width(log_ratios: Sequence[float], confidence: float) -> float:
@@ -112,6 +146,13 @@ def half_width(log_ratios: Sequence[float], confidence: float) -> float:
         return math.inf
     error = statistics.stdev(log_ratios) / math.sqrt(n)
     return _quantile_t(confidence, n - 1) * error
+
+
+def rounds_needed(log_ratios: Sequence[float], precision: float) -> float:
+    """How many rounds make their interval so narrow, if they go on as they do."""
+    if len(log_ratios) < 2:
+        return len(log_ratios) + 1.0
+    return (USUAL_QUANTILE * statistics.stdev(log_ratios) / precision) ** 2 + GUARD_ROUNDS
 
 
 @cache

@@ -53,10 +53,10 @@ def describe_machine(root: Path = ROOT) -> dict[str, Any]:
         "virtualisation": _describe_virtualisation(root),
         "kernel": platform.release(),
         "architecture": platform.machine(),
-        "memory_mib": _memory_mib(root),
+        "memory_mib": meminfo_mib("MemTotal", root),
         "cgroup_cpu_quota_cores": cpu_quota_cores(root),
-        "load_average": _numbers(_read(root / "proc/loadavg"), 3),
-        "timer_slack_ns": _number(_read(root / "proc/self/timerslack_ns")),
+        "load_average": _numbers(read(root / "proc/loadavg"), 3),
+        "timer_slack_ns": _number(read(root / "proc/self/timerslack_ns")),
         "limits": _describe_limits(root),
     }
 
@@ -123,7 +123,7 @@ def steal_s(cores: Collection[int], root: Path = ROOT) -> float | None:
 
     The eighth figure of /proc/stat (proc_stat(5)), in ticks; None where it is not told.
     """
-    lines = (_read(root / "proc/stat") or "").splitlines()
+    lines = (read(root / "proc/stat") or "").splitlines()
     figures = {words[0]: words[1:] for words in map(str.split, lines) if words}
     try:
         ticks = sum(int(figures[f"cpu{core}"][7]) for core in cores)
@@ -138,7 +138,7 @@ def cpu_quota_cores(root: Path = ROOT) -> float | None:
     Reads cpu.max (version 2) or cpu.cfs_quota_us (version 1); None where nothing limits us.
     """
     quotas = []
-    for line in (_read(root / "proc/self/cgroup") or "").splitlines():
+    for line in (read(root / "proc/self/cgroup") or "").splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers or "cpu" in controllers.split(","):
             mount = root / "sys/fs/cgroup" / (f"{controllers}" if controllers else "")
@@ -152,39 +152,39 @@ def _with_parents(mount: Path, path: str) -> list[Path]:
 
 
 def _quota_of(folder: Path) -> float | None:
-    old = f"{_read(folder / 'cpu.cfs_quota_us')} {_read(folder / 'cpu.cfs_period_us')}"
-    limits = _numbers(_read(folder / "cpu.max") or old, 2)
+    old = f"{read(folder / 'cpu.cfs_quota_us')} {read(folder / 'cpu.cfs_period_us')}"
+    limits = _numbers(read(folder / "cpu.max") or old, 2)
     return limits[0] / limits[1] if limits and limits[0] > 0 and limits[1] > 0 else None
 
 
 def _describe_cpu(root: Path) -> dict[str, Any]:
-    info = _read(root / "proc/cpuinfo") or ""
+    info = read(root / "proc/cpuinfo") or ""
     frequency = root / "sys/devices/system/cpu/cpu0/cpufreq"
     return {
         "model": _field(info, "model name") or platform.processor() or None,
         "cores_online": os.cpu_count(),
         "cores_available": len(os.sched_getaffinity(0)),
-        "hyperthreads": _flag(_read(root / "sys/devices/system/cpu/smt/active")),
-        "governor": _read(frequency / "scaling_governor"),
+        "hyperthreads": _flag(read(root / "sys/devices/system/cpu/smt/active")),
+        "governor": read(frequency / "scaling_governor"),
         "frequency_mhz": _number(_field(info, "cpu MHz")),
         "turbo": _turbo(root / "sys/devices/system/cpu"),
     }
 
 
 def _turbo(folder: Path) -> bool | None:
-    boost = _flag(_read(folder / "cpufreq/boost"))
-    no_turbo = _flag(_read(folder / "intel_pstate/no_turbo"))
+    boost = _flag(read(folder / "cpufreq/boost"))
+    no_turbo = _flag(read(folder / "intel_pstate/no_turbo"))
     return boost if no_turbo is None else not no_turbo
 
 
 def _describe_virtualisation(root: Path) -> dict[str, Any]:
-    info = _read(root / "proc/cpuinfo")
+    info = read(root / "proc/cpuinfo")
     containers = {".dockerenv": "docker", "run/.containerenv": "podman"}
     found = (name for mark, name in containers.items() if (root / mark).exists())
     flags = None if info is None else (_field(info, "flags") or "").split()
     return {
         "hypervisor": None if not flags else "hypervisor" in flags,
-        "product": _read(root / "sys/class/dmi/id/product_name"),
+        "product": read(root / "sys/class/dmi/id/product_name"),
         "container": next(found, None),
     }
 
@@ -195,17 +195,16 @@ def _describe_limits(root: Path) -> dict[str, Any]:
     return {
         "descriptors_soft": soft,
         "descriptors_hard": hard,
-        "somaxconn": _number(_read(network / "core/somaxconn")),
-        "port_range": _numbers(_read(network / "ipv4/ip_local_port_range"), 2),
-        "tcp_tw_reuse": _number(_read(network / "ipv4/tcp_tw_reuse")),
-        "threads_max": _number(_read(root / "proc/sys/kernel/threads-max")),
+        "somaxconn": _number(read(network / "core/somaxconn")),
+        "port_range": _numbers(read(network / "ipv4/ip_local_port_range"), 2),
+        "tcp_tw_reuse": _number(read(network / "ipv4/tcp_tw_reuse")),
+        "threads_max": _number(read(root / "proc/sys/kernel/threads-max")),
     }
 
 
-def _memory_mib(root: Path) -> int | None:
-    total_kib = _number(
-        (_field(_read(root / "proc/meminfo") or "", "MemTotal") or "").split(" ")[0]
-    )
+def meminfo_mib(name: str, root: Path = ROOT) -> int | None:
+    """A figure of /proc/meminfo in MiB; None where it is not told."""
+    total_kib = _number((_field(read(root / "proc/meminfo") or "", name) or "").split(" ")[0])
     return None if total_kib is None else int(total_kib) // 1024
 
 
@@ -227,7 +226,8 @@ def _git(folder: Path, *words: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _read(path: Path) -> str | None:
+def read(path: Path) -> str | None:
+    """The text of a file, stripped; None where it cannot be read."""
     try:
         return path.read_text(errors="replace").strip()
     except OSError:

@@ -16,7 +16,7 @@ from bench.measure.profile import Profile
 REMEMBERED = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class Clock:
     """What the run has spent and may spend, in seconds since it started."""
 
@@ -26,6 +26,10 @@ class Clock:
     def elapsed_s(self) -> float:
         """Time since the run started."""
         return time.monotonic() - self.started_s
+
+    def spent(self, so_far_s: float) -> None:
+        """So much was spent before now, in another process."""
+        self.started_s = time.monotonic() - so_far_s
 
 
 @dataclass
@@ -48,13 +52,20 @@ class Pace:
 
     def next_points(self, rounds_done: int) -> list[Point]:
         """The points of the next round; none where there is to be none."""
-        if rounds_done >= self.profile.rounds_max:
+        if rounds_done >= self.profile.rounds_max and not self.is_fixed:
             return []
         if self.is_fixed:
-            return list(self.effort.pairs)
+            most = self.profile.rounds_max
+            return [point for point in self.effort.pairs if self.effort.rounds(point) < most]
         left_s = self._left_s() - self._start_s()
         points = self.effort.next_points(self.costs_s(), left_s)
         return points if any(map(self.fits, points)) and left_s > 0 else []
+
+    def may_refine(self, rounds_done: int) -> bool:
+        """Whether time is better spent on further points: nothing else can be settled with it."""
+        if not self.profile.refine or rounds_done < self.profile.rounds_min:
+            return False
+        return not self.effort.to_settle(self.costs_s(), self._left_s() - self._start_s())
 
     def fits(self, point: Point) -> bool:
         """Whether a point can still be measured within the budget."""

@@ -75,10 +75,15 @@ def cells_by_point(profile: Profile) -> list[list[Cell]]:
     return [[Cell(point, name) for name in names] for point, names in targets.items()]
 
 
-def round_order(profile: Profile, round_index: int) -> list[Cell]:
-    """All cells of one round in order, those of a point together; one seed gives one order."""
+def round_order(
+    profile: Profile, round_index: int, added: Sequence[Sequence[Cell]] = ()
+) -> list[Cell]:
+    """All cells of one round in order, those of a point together; one seed gives one order.
+
+    `added` are the cells of points that the profile does not have.
+    """
     generator = random.Random(f"{profile.seed}/{round_index}")
-    points = cells_by_point(profile)
+    points = cells_by_point(profile) + [list(cells) for cells in added]
     generator.shuffle(points)
     for cells in points:
         generator.shuffle(cells)

@@ -70,7 +70,8 @@ class Profile:
     """A profile as resolved: everything that decides what is measured and for how long.
 
     A comparison whose interval of ln(a / b) reaches no further than `precision` to either side gets
-    no more slices, once it has had `rounds_min` rounds. The default is half of the margin.
+    no more slices, once it has had `rounds_min` rounds. With `refine`, numbers of connections are
+    added where the answer changes. The default is half of the margin.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Profile:
     margin: float = 0.05
     confidence: float = 0.95
     precision: float = 0.024
+    refine: bool = False
     window_s: float = 0.25
     completions_per_connection: int = 10
     completions_saturated: int = 3

@@ -30,6 +30,7 @@ _TOP_KEYS = {
         "rounds_max",
         "budget",
         "precision",
+        "refine",
         "seed",
         "slice",
         "grid",
@@ -69,6 +70,10 @@ def parse_profile(table: Mapping[str, Any], name: str, where: str) -> Profile:
             options[key] = whole(table[key], f"{where}: {key}", 1, 10_000)
     if "precision" in table:
         options["precision"] = _share(table["precision"], f"{where}: precision")
+    if "refine" in table:
+        if not isinstance(table["refine"], bool):
+            raise UserError(f"{where}: refine: must be true or false, not {table['refine']!r}")
+        options["refine"] = table["refine"]
     if "seed" in table:
         options["seed"] = whole(table["seed"], f"{where}: seed", 0, 2**32)
     if "budget" in table:

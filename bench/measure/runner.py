@@ -5,6 +5,7 @@ Progress is told through a `Watcher`, between slices only. Must not know how a s
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
@@ -18,16 +19,19 @@ from bench.measure.interrupts import InterruptedRunError, ignore_signals, interr
 from bench.measure.pace import Clock, Pace
 from bench.measure.plan import Cell, Point, Server, cells_by_point, round_order
 from bench.measure.process import TargetError
-from bench.measure.profile import Profile
+from bench.measure.profile import Pair, Profile
+from bench.measure.refine import refinements
 from bench.measure.slice import usable_rps
 from bench.measure.targets import Target
 from bench.measure.turns import Turns
 from bench.measure.upstream import Upstream
 from bench.measure.work_path import read_work
-from bench.store import RunWriter
+from bench.store import POINT_KEYS, Run, RunWriter
 
 # What the delivered delay of a target under one load takes, starting it included.
 WAITS_S = 2.0
+# What a slice takes besides its warm-up and its window, where only these are known.
+A_SLICE_S = 0.2
 
 
 class Watcher(Protocol):
@@ -53,16 +57,20 @@ def run(
     writer: RunWriter,
     watcher: Watcher,
     began_s: float | None = None,
+    resumed: tuple[Run, Sequence[Mapping[str, Any]]] | None = None,
 ) -> str:
     """Measure the profile into `writer`; the state that the run ended in.
 
     `cores` holds the choice for each number of server cores of the profile. The budget counts from
-    `began_s` of the monotonic clock, now where it is not given.
+    `began_s` of the monotonic clock, now where it is not given. `resumed`: the run so far, and the
+    waits that it has measured, where one goes on.
 
     `complete`, or `interrupted` by Ctrl-C, SIGTERM or SIGHUP: then too all finished slices are
     saved and no process is left.
     """
     runner = Runner(profile, targets, cores, writer, watcher, began_s)
+    if resumed is not None:
+        runner.restore(*resumed)
     state = "interrupted"
     with interruptible():
         try:
@@ -111,11 +119,49 @@ class Runner:
         )
         self.rounds_done = 0
         self.order = 0
+        self.added: dict[Point, list[Cell]] = {}
+        self.described = False
+        self.waits_done: set[tuple[str, str]] = set()
         loads = [each for target in targets for each in loads_of(target)]
         waits_s = len(loads) * WAITS_S if profile.delivered_delay_s is not None else 0.0
         started_s = time.monotonic() if began_s is None else began_s
         self.clock = Clock(started_s, profile.budget_s - waits_s)
         self.pace = Pace(profile, self.clock)
+
+    def restore(self, run: Run, waits: Sequence[Mapping[str, Any]]) -> None:
+        """Take over what was measured before; what goes on is a new round, with fresh processes."""
+        by_point: dict[tuple[int, Point], list[dict[str, Any]]] = {}
+        for trial in run.trials:
+            point = Point(**{key: trial[key] for key in POINT_KEYS})
+            by_point.setdefault((trial["round"], point), []).append(trial)
+        self._add(self._added_before({point for _, point in by_point}, run.trials))
+        for (_, point), trials in by_point.items():
+            took_s = sum((t["warmup_s"] or 0) + (t["window_s"] or 0) + A_SLICE_S for t in trials)
+            self.pace.told(point, took_s, {t["target"]: usable_rps(t) for t in trials})
+        if run.trials:
+            last = max(run.trials, key=lambda trial: trial["order"])
+            self.rounds_done, self.order = last["round"] + 1, last["order"] + 1
+            self.clock.spent(last["t_s"])
+        self.waits_done = {(each["target"], each["load"]) for each in waits}
+
+    def _added_before(
+        self, points: set[Point], trials: Sequence[Mapping[str, Any]]
+    ) -> dict[Point, tuple[Pair, ...]]:
+        """The points among these that the profile does not have, with their pairs."""
+        known = self.pace.effort.pairs
+        found = {}
+        for point in points - known.keys():
+            measured = {
+                t["target"] for t in trials if Point(**{k: t[k] for k in POINT_KEYS}) == point
+            }
+            near = [
+                each
+                for each in known
+                if replace(each, connections=0) == replace(point, connections=0)
+            ]
+            pairs = dict.fromkeys(pair for each in near for pair in known[each])
+            found[point] = tuple(pair for pair in pairs if measured.issuperset(pair))
+        return found
 
     def measure(self) -> None:
         """Rounds of what is not settled, until the budget cannot hold another slice."""
@@ -125,6 +171,8 @@ class Runner:
             self.writer.update(rounds_done=self.rounds_done)
             if not whole:
                 break
+            if self.pace.may_refine(self.rounds_done):
+                self._add(refinements(self.pace.effort))
         if self.rounds_done < self.profile.rounds_min:
             self.watcher.notice(
                 f"the budget of {self.profile.budget_s:.0f} s did not hold the"
@@ -141,7 +189,8 @@ class Runner:
 
     def _round(self, index: int, points: Collection[Point]) -> bool:
         """Fresh processes, then every cell of these points once; whether the budget held them."""
-        order = [cell for cell in round_order(self.profile, index) if cell.point in points]
+        planned = round_order(self.profile, index, list(self.added.values()))
+        order = [cell for cell in planned if cell.point in points]
         self.watcher.round_begins(index, len(order))
         began_s = self.clock.elapsed_s()
         self._start_all({self.targets[cell.target].server_of(cell) for cell in order})
@@ -153,6 +202,13 @@ class Runner:
             rest.discard(point)
             self._point(index, point, list(cells), rest)
         return True
+
+    def _add(self, points: Mapping[Point, tuple[Pair, ...]]) -> None:
+        """Points that the profile does not have; each is measured on the targets of its pairs."""
+        self.pace.effort.add_points(points)
+        for point, pairs in points.items():
+            targets = dict.fromkeys(name for pair in pairs for name in pair)
+            self.added[point] = [Cell(point, name) for name in targets]
 
     def _point(
         self, index: int, point: Point, cells: Sequence[Cell], rest: Collection[Point]
@@ -183,7 +239,8 @@ class Runner:
         self.turns.lost = {**self.fleet.given_up, **failures}
         for why in failures.values():
             self.watcher.notice(why)
-        if not self.rounds_done:
+        if not self.described:
+            self.described = True
             self.writer.update(targets=[self._described(t) for t in self.targets.values()])
         self.turns.warm_all()
 
@@ -217,6 +274,8 @@ class Runner:
         cores = next(iter(self.cores.values())).server
         for target in self.targets.values():
             for load in loads_of(target):
+                if (target.name, load) in self.waits_done:
+                    continue
                 self.watcher.waits_begin(target.name, load)
                 measure = partial(measure_waits, target, load, delay_s, cores)
                 try:

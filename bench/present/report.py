@@ -12,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analyse.crossings import Crossing, crossings_of
+from bench.analyse.crossings import as_verdict as as_crossover
 from bench.analyse.frames import cells_frame, trials_frame, with_limits
 from bench.analyse.ladder import Decomposition, as_verdict, ladders_of
 from bench.analyse.mistake import Loss, losses_of
@@ -20,6 +22,7 @@ from bench.errors import UserError
 from bench.present import ladders, mistakes, waits
 from bench.present.charts import draw_curves, draw_figures, draw_maps
 from bench.present.claim import claim_section
+from bench.present.crossings import crossings_section
 from bench.present.environment import environment
 from bench.present.page import Detail, Table, pictures, write_page
 from bench.present.style import Style, styles
@@ -52,7 +55,14 @@ def write_report(folder: Path | str) -> Report:
     if not run.trials:
         raise UserError(f"{run.folder} has no finished slice, so there is nothing to report")
     verdicts = judge(run)
-    found = _Findings(read_comparisons(verdicts), ladders_of(run), losses_of(run), read_waits(run))
+    found = _Findings(
+        read_comparisons(verdicts),
+        crossings_of(run),
+        ladders_of(run),
+        losses_of(run),
+        read_waits(run),
+    )
+    verdicts["crossovers"] = [as_crossover(each) for each in found.crossings]
     verdicts["ladders"] = [as_verdict(ladder) for ladder in found.ladders]
     sections = verdict_words(run, found.compared, verdicts["summary"], _sections(run, found))
     path = write_verdicts(run.folder, verdicts)
@@ -65,6 +75,7 @@ class _Findings:
     """What was concluded before anything is shown."""
 
     compared: Sequence[Comparison]
+    crossings: Sequence[Crossing]
     ladders: Sequence[Decomposition]
     losses: Sequence[Loss]
     waits: Sequence[Mapping[str, Any]]
@@ -76,6 +87,7 @@ def _sections(run: Run, found: _Findings) -> list[Section]:
     alike = [target for target in run.info["targets"] if target.get("kind") != "command"]
     families = {target["name"]: target.get("family", "") for target in alike}
     return [
+        crossings_section(found.crossings),
         claim_section(found.compared, families, margin(run)),
         ladders.words(found.ladders),
         mistakes.words(found.losses),

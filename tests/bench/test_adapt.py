@@ -79,10 +79,18 @@ def test_a_point_of_which_no_round_can_be_used_gets_no_more() -> None:
 
 def test_little_time_goes_to_what_it_can_settle() -> None:
     some = effort(A, B)
-    give(some, A, [1.0, 2.0, 0.5])  # thousands of rounds away
-    give(some, B, [1.0, 1.03, 0.99])
+    give(some, A, [1.0, 2.0, 0.5, 1.5] * 2)  # thousands of rounds away
+    give(some, B, [1.0, 1.06, 0.96, 1.02] * 2)  # about as many again
     assert some.next_points({A: 1, B: 1}, 30) == [B]
-    assert set(some.next_points({A: 1, B: 1}, 1)) == {A, B}, "none can be settled: all share"
+    assert some.next_points({A: 9, B: 9}, 72) == [B], "none can be settled: B has its eight again"
+    assert some.next_points({A: 1, B: 1}, 1) == [B], "and never nothing"
+
+
+def test_a_point_that_had_few_rounds_is_in_whatever_it_seems_to_need() -> None:
+    some = effort(A, B)
+    give(some, A, [1.0, 2.0, 0.5])
+    give(some, B, [1.0, 1.06, 0.96, 1.02] * 2)
+    assert some.next_points({A: 1, B: 1}, 30) == [B, A]
 
 
 def test_a_point_is_as_wide_as_the_widest_of_its_pairs() -> None:

@@ -35,12 +35,6 @@ def test_the_generators_own_figures_are_told_and_are_json() -> None:
         assert word in words
 
 
-def test_a_doctor_who_is_told_nothing_asks() -> None:
-    done = crossover("doctor")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "--generator" in done.stderr
-
-
 FAST = ("--trial", "300ms", "--repeats", "0", "-c", "4", "--arrivals", "constant")
 
 

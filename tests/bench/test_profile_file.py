@@ -14,7 +14,7 @@ from bench.measure.profile import Profile
 from bench.measure.profile_file import PROFILES, load_profile, parse_profile
 
 QUICK_DELAYS_S = (0.0, 0.005, 0.05)
-QUICK_CONNECTIONS = (1, 16, 128, 1024)
+QUICK_CONNECTIONS = (1, 16, 128, 512)
 
 
 def parse(text: str) -> Profile:
