@@ -133,6 +133,10 @@ bench-drivers: $(VENV)/.stacks ## Drivers against production servers of their fa
 trial-kill: $(STAMP) ## SIGKILL the harness at random moments; nothing may be left (TIMES=10)
 	@$(BIN)/python -m bench.trials.kill --times $(or $(TIMES),10)
 
+.PHONY: trial-resume
+trial-resume: $(STAMP) ## SIGKILL a run TIMES=100 times, each time going on with it; nothing may be lost
+	@$(BIN)/python -m bench.trials.resume --times $(or $(TIMES),100)
+
 .PHONY: trial-churn
 trial-churn: $(STAMP) ## Clients come and go; every model must give back what they took (CONNECTIONS=10000)
 	@$(BIN)/python -m bench.trials.churn --connections $(or $(CONNECTIONS),10000)
