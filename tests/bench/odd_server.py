@@ -59,6 +59,10 @@ class Server(socketserver.ThreadingTCPServer):
         )
         self.dies_on, self.dies_after = options.dies_on, options.dies_after
         self.changes_after = options.changes_after
+        self.hangs_after, self.leaks, self.floods = (
+            options.hangs_after, options.leaks, options.floods,
+        )  # fmt: skip
+        self.leaked: list[int] = []
         self.seen = self.replies = 0
         self.lock = threading.Lock()
 
@@ -67,6 +71,12 @@ class Server(socketserver.ThreadingTCPServer):
             return self.reply
         with self.lock:
             self.replies += 1
+            if self.hangs_after and self.replies > self.hangs_after:
+                threading.Event().wait()
+            if self.leaks:
+                self.leaked.append(os.dup(0))
+            if self.floods:
+                print("x" * 100_000, flush=True)
             changed = self.changes_after and self.replies > self.changes_after
         return self.work_reply.replace(b"odd", b"ood") if changed else self.work_reply
 
@@ -93,6 +103,10 @@ def main() -> None:
     parser.add_argument("--status", type=int, default=200)
     parser.add_argument("--work-status", type=int, help="for all but /")
     parser.add_argument("--body", default="odd")
+    parser.add_argument("--hangs-after", type=int, help="that many replies to work, for ever")
+    parser.add_argument("--leaks", action="store_true", help="a descriptor with each reply")
+    parser.add_argument("--floods", action="store_true", help="its output with each reply")
+    parser.add_argument("--deaf", action="store_true", help="to SIGTERM")
     parser.add_argument("--changes-after", type=int, help="that many replies to work")
     parser.add_argument("--dies-on", help="a path")
     parser.add_argument("--dies-after", type=int, default=20, help="that many requests for it")
@@ -106,6 +120,8 @@ def main() -> None:
             signal.pause()
     if options.record_waits:
         signal.signal(signal.SIGTERM, lambda *_: write_waits(options.record_waits))
+    if options.deaf:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with Server(options) as server:
         host, port = server.server_address[:2]
         ready = {"ready": True, "host": host, "port": port, "pid": os.getpid(), "model": "odd"}
