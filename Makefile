@@ -129,6 +129,14 @@ bench-scale: $(STAMP) ## CONNECTIONS=15000 at once from one generator, and MINUT
 bench-drivers: $(VENV)/.stacks ## Drivers against production servers of their family (PAIRS=15)
 	@$(BIN)/python -m bench.trials.drivers --pairs $(or $(PAIRS),15) $(FLAGS)
 
+.PHONY: bench-effort
+bench-effort: $(STAMP) ## Rounds where intervals are wide against every point in every round (RUNS=1)
+	@$(BIN)/python -m bench.trials.effort --runs $(or $(RUNS),1) $(FLAGS)
+
+.PHONY: bench-report
+bench-report: $(STAMP) ## Time and memory of the report of a run of 10,000 slices
+	@$(BIN)/python -m bench.trials.report
+
 .PHONY: trial-kill
 trial-kill: $(STAMP) ## SIGKILL the harness at random moments; nothing may be left (TIMES=10)
 	@$(BIN)/python -m bench.trials.kill --times $(or $(TIMES),10)

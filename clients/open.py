@@ -9,6 +9,7 @@ microseconds where the timer slack is small; epoll's is rounded to whole ms.
 import select
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from clients.connection import Connection
 from clients.load import Load
@@ -18,6 +19,8 @@ NEVER_NS = 1 << 62
 # An arrival that is later than this, though a connection was free, is late by our own fault.
 OVERDUE_NS = 1_000_000
 CATCH_UP_FACTOR = 2
+# `select` takes no descriptor from here on.
+SELECT_LIMIT = 1_024
 
 
 class OpenLoop(Loop):
@@ -73,8 +76,11 @@ class OpenLoop(Loop):
 
     def pump(self, over: Callable[[int], bool], until_ns: int) -> None:  # noqa: C901
         """Follow the schedule and serve events until then, or `over(now)`, asked at wake-ups."""
-        poll, by_fd, clock, wait = self.epoll.poll, self.by_fd, clock_ns, select.select
+        poll, by_fd, clock = self.epoll.poll, self.by_fd, clock_ns
+        wait: Callable[..., Any] = select.select
         ready, nothing = [self.epoll.fileno()], ()
+        if ready[0] >= SELECT_LIMIT:
+            wait = self._wait_coarsely
         record, free, queue = self.record, self.free, self.queue
         opened_ns, closed_ns = self.window_ns
         spin_ns = self.load.spin_ns
@@ -134,9 +140,15 @@ class OpenLoop(Loop):
                 respond, serve = record.response_ns.append, record.service_ns.append
                 first = record.first_byte_ns.append
 
+    def _wait_coarsely(self, *arguments: Any) -> tuple[list[int]]:
+        """What `select` does, where it cannot: to the millisecond."""
+        return ([fd for fd, _ in self.epoll.poll(arguments[-1], 1)],)
+
     def _arrive(self, now: int) -> None:
         """Begin every request that is due, or put it into the queue."""
         record, free = self.record, self.free
+        if self.queue and (free or self.closed):
+            self._serve_queue()  # who waits comes before who arrives
         while (intended_ns := self.next_ns) <= now:
             if intended_ns >= self.stop_ns:
                 self.next_ns = self.wake_ns = NEVER_NS

@@ -147,13 +147,13 @@ def test_a_folder_that_cannot_be_made_is_told(
 
 
 def test_too_few_file_descriptors_are_told_before_anything_starts(tmp_path: Path) -> None:
-    """1,024 connections need 1,088 with what else is open; the hard limit is 256."""
+    """512 connections need 576 with what else is open; the hard limit is 256."""
     limited = ["bash", "-c", 'ulimit -n 256 && exec "$@"', "bash"]
     done = crossover("run", "--out", tmp_path / "run", prefix=limited)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith(
-        "crossover run: too few file descriptors: 1088 needed, the hard limit is 256; raise it "
+        "crossover run: too few file descriptors: 576 needed, the hard limit is 256; raise it "
     )
     assert not (tmp_path / "run").exists()
 

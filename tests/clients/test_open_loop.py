@@ -77,6 +77,33 @@ def test_waiting_for_a_connection_is_response_time_but_not_service_time() -> Non
     assert raw.sent_in_window < raw.scheduled
 
 
+@pytest.mark.parametrize("keep_alive", [True, False], ids=["keep-alive", "close"])
+def test_who_waits_for_a_connection_is_sent_in_the_order_of_the_schedule(keep_alive: bool) -> None:
+    def slowly(turn: Turn) -> None:
+        turn.wait(0.01)
+        if keep_alive:
+            turn.send()
+        else:
+            turn.finish(OK)
+
+    with ScriptedServer(slowly) as server:
+        load = load_for(server, 200, connections=1, window_s=0.3, keep_alive=keep_alive)
+        request = build_request(f"{server.url}delay=~exp(20ms)", keep_alive=keep_alive)
+        OpenEngine(replace(load, request=request)).run()
+    assert [each.split()[1] for each in server.requests] == [
+        payload.split()[1] for payload in request.payloads[: len(server.requests)]
+    ]
+    assert len(server.requests) == 60
+
+
+def test_an_epoll_that_select_cannot_take_is_waited_for_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("clients.open.SELECT_LIMIT", 0)
+    raw, server = run(answer, 100)
+    assert raw.tally.response.recorded == len(server.requests) == 50
+
+
 def test_no_more_connections_are_opened_than_the_schedule_needs() -> None:
     raw, server = run(answer, 20, connections=100)
     assert server.accepted < 10

@@ -105,7 +105,8 @@ def test_hash_lets_other_threads_run_and_spin_does_not() -> None:
     counts = {}
     for name in ("spin", "hash"):
         step = parse(f"/{name}=4ms", calibrate()).steps[0]
-        counts[name] = _turns_of_another_thread(step.run)
+        # Several times: on a busy machine the other may have no core just then.
+        counts[name] = sum(_turns_of_another_thread(step.run) for _ in range(20))
     assert counts["hash"] > counts["spin"]
 
 
