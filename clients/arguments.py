@@ -5,44 +5,22 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from clients.command_line import LONGEST_S, Parser, parse_duration_s
 from clients.errors import LoadError
 from clients.expectation import Expectation, parse_expectation
 from clients.load import Check, Load
 from clients.request import build_request
 from clients.schedule import ARRIVALS, Schedule
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m)")
-_UNIT_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _STEP = re.compile(r"(\d+(?:\.\d+)?)(?::(\d+(?:\.\d+)?(?:us|ms|s|m)))?")
 LATE_COMPLETION_S = 1.0
-DURATION_LIMIT_S = 86_400.0
 RATE_LIMIT_RPS = 1_000_000
 DEFAULT_DURATION_S = 10.0
 DEFAULT_WARM_UP_S = 1.0
 OPEN_LOOP_CONNECTIONS = 256
 MOST_PROCESSES = 64
 SPIN_NS = 200_000
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Wrong use in one line, without the usage that argparse would print before it."""
-        self.exit(2, f"{self.prog}: {message} (see --help)\n")
-
-
-def parse_duration_s(text: str) -> float:
-    """`250ms`, `10s`, `2m` in seconds, up to a day. Raises argparse's error on anything else."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a duration: use for example 250ms or 10s"
-        )
-    duration_s = float(match[1]) * _UNIT_S[match[2]]
-    if duration_s > DURATION_LIMIT_S:
-        raise argparse.ArgumentTypeError(f"{text!r} is longer than a day")
-    return duration_s
 
 
 def positive(text: str) -> int:
@@ -90,7 +68,7 @@ def _expectation(text: str) -> Expectation:
 def parser() -> argparse.ArgumentParser:
     """All options."""
     # fmt: off
-    arguments = _Parser(
+    arguments = Parser(
         prog="crossover load",
         description="Load an HTTP/1.1 server and judge the measurement. Without --rate in a closed "
                     "loop: each connection asks again when its reply has come. With --rate in an "
@@ -221,7 +199,7 @@ def _schedule(options: argparse.Namespace, warm_up_s: float) -> Schedule:
     """The steps asked for, after a warm-up at the first of their rates."""
     (first_rps, first_s), *others = options.rate
     endless = first_s == 0.0
-    first = (first_rps, DURATION_LIMIT_S if endless else first_s + warm_up_s)
+    first = (first_rps, LONGEST_S if endless else first_s + warm_up_s)
     return Schedule((first, *others), options.arrivals or "constant", options.seed)
 
 

@@ -112,7 +112,9 @@ def _run_processes(
         for index in range(count):
             ours, theirs = context.Pipe()
             arguments = (theirs, replace(load, shard=Shard(index, count)), keep_samples)
-            process = context.Process(target=_serve_shard, args=(*arguments, on_second is not None))
+            process = context.Process(
+                target=_serve_shard, args=(*arguments, on_second is not None, os.getpid())
+            )
             process.start()
             theirs.close()
             pipes.append(ours)
@@ -129,12 +131,14 @@ def _run_processes(
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve_shard(pipe: Connection, load: Load, keep_samples: bool, tells: bool) -> None:
+def _serve_shard(
+    pipe: Connection, load: Load, keep_samples: bool, tells: bool, parent: int
+) -> None:
     """What a process of its own does: one shard, told over the pipe when to begin.
 
     SIGINT stays blocked, since a terminal sends it to all: see `_Interrupting`.
     """
-    die_with_parent()
+    die_with_parent(parent)
     try:
         pipe.send(("ready", None))
         start_ns = pipe.recv()

@@ -87,7 +87,7 @@ class Server:
         """Leave nothing behind, whatever the test did."""
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        self.process.communicate(timeout=20)  # whoever it left behind holds the pipe
         for client in self.clients:
             client.close()
 

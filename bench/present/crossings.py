@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.analyse.crossings import Crossing
 from bench.present.settings import settings_text, varied
-from bench.present.units import count_text, work_text
+from bench.present.units import count_text, number_text, work_text
 from bench.present.words import Section
 
 
@@ -17,6 +17,11 @@ def crossings_section(crossings: Sequence[Crossing]) -> Section:
     return Section("Where one begins to win", sentences)
 
 
+def _count(connections: float) -> str:
+    """Few connections to one decimal."""
+    return count_text(connections) if connections >= 9.95 else number_text(connections, 2)
+
+
 def _sentence(crossing: Crossing, varying: set[str]) -> str:
     found, point = crossing.found, crossing.point
     assert found.at is not None
@@ -25,9 +30,9 @@ def _sentence(crossing: Crossing, varying: set[str]) -> str:
     where = ", ".join([work_text(point["work"], point["delay_s"]), *settings])
     known = "interval not known"
     if found.low is not None and found.high is not None:
-        known = f"[{count_text(found.low)}, {count_text(found.high)}]"
+        known = f"[{_count(found.low)}, {_count(found.high)}]"
     mode = ", one request a connection" if point["connection"] == "close" else ""
     return (
-        f"At {where}{mode}: {ahead} overtakes {behind} at about {count_text(found.at)} connections "
+        f"At {where}{mode}: {ahead} overtakes {behind} at about {_count(found.at)} connections "
         f"{known}."
     )

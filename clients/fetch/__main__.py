@@ -9,12 +9,11 @@ import importlib.util
 import io
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
+from clients.command_line import Parser, parse_duration_s
 from clients.errors import LoadError
 from clients.fetch.arrivals import Arrivals, Piece
 from clients.fetch.document import Document
@@ -32,9 +31,6 @@ TO_INSTALL = frozenset({"trio", "twisted"})
 """Models whose library, of the same name, has to be installed."""
 
 READER_GONE = 141
-LONGEST_TIMEOUT_S = 86_400.0
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m)")
-_UNIT_S = {"ms": 1e-3, "s": 1.0, "m": 60.0}
 EPILOG = """\
 models:
   sequential  one document after another
@@ -48,15 +44,9 @@ Exit codes: 0 all documents are there, 1 some are not, 2 wrong use, 130 interrup
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Wrong use in one line, without the usage that argparse would print before it."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line of `crossover fetch`."""
-    arguments = _Parser(
+    arguments = Parser(
         prog="crossover fetch",
         usage="crossover fetch [options] MODEL URL [URL ...]",
         description="Fetch slow documents under one model, and time each and all.",
@@ -133,12 +123,9 @@ def _client(model: str) -> Callable[[Sequence[Document], float], None]:
 
 
 def _timeout_s(text: str) -> float:
-    match = _DURATION.fullmatch(text)
-    timeout_s = float(match[1]) * _UNIT_S[match[2]] if match else 0.0
-    if not 0 < timeout_s <= LONGEST_TIMEOUT_S:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a time up to a day: use for example 500ms or 10s"
-        )
+    timeout_s = parse_duration_s(text)
+    if not timeout_s:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time at all")
     return timeout_s
 
 

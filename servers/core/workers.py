@@ -82,12 +82,13 @@ class Workers:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
+        parent = os.getpid()
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
         try:
             pid = os.fork()
             if not pid:
                 ours.close()
-                self._run(theirs)
+                self._run(theirs, parent)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
             theirs.close()
@@ -95,11 +96,13 @@ class Workers:
         self._started_s[pid] = time.monotonic()
         self._selector.register(ours, selectors.EVENT_READ, pid)
 
-    def _run(self, coordinator: socket.socket) -> NoReturn:
+    def _run(self, coordinator: socket.socket, parent: int) -> NoReturn:
         """Be a worker process, from the fork to the end."""
         status = 1
         try:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # it was gone before it could be told of
+                os._exit(status)
             signal.set_wakeup_fd(-1)
             for number in (*_STOPS, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)

@@ -92,7 +92,7 @@ def test_the_clocks_of_every_request_are_kept_where_asked_for(
         server.url, "-r", "100", "-d", "1s", "--samples", file, "--processes", "2", "-c", "8"
     )
     with np.load(file) as samples:
-        assert len(samples["intended_ns"]) == result["completions"] == result["scheduled"]
+        assert len(samples["intended_ns"]) == result["scheduled"]
         assert not samples["outcome"].any()
         assert samples["outcomes"][0] == "correct"
         assert (np.diff(samples["intended_ns"]) == 10_000_000).all(), "the shards' in one order"
