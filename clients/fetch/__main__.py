@@ -83,14 +83,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _fetch(options)
     except LoadError as error:
-        arguments.error(str(error))
+        arguments.exit(2, f"{arguments.prog}: {error}\n")
     except KeyboardInterrupt:
         return 130
     except OSError as error:
         _write_nowhere()
         if isinstance(error, BrokenPipeError):
             return READER_GONE
-        arguments.error(f"cannot write the output: {error.strerror}")
+        arguments.exit(2, f"{arguments.prog}: cannot write the output: {error.strerror}\n")
 
 
 def _fetch(options: argparse.Namespace) -> int:

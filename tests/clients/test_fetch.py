@@ -419,9 +419,9 @@ BAD_USE = {
     "a host that cannot exist": (["trio", "http://a..b/"], "no host has such a name"),
     "an unknown flag": (["trio", URL, "--fast"], "unrecognized arguments: --fast"),
     "a shortened flag": (["trio", URL, "--time=2s"], "unrecognized arguments: --time=2s"),
-    "a timeout without unit": (["trio", URL, "--timeout", "10"], "'10' is not a time up to a day"),
-    "a timeout of nothing": (["trio", URL, "--timeout", "0s"], "'0s' is not a time up to a day"),
-    "a timeout of days": (["trio", URL, "--timeout", "1441m"], "'1441m' is not a time up to a"),
+    "a timeout without unit": (["trio", URL, "--timeout", "10"], "'10' is not a duration"),
+    "a timeout of nothing": (["trio", URL, "--timeout", "0s"], "'0s' is no time at all"),
+    "a timeout of days": (["trio", URL, "--timeout", "1441m"], "'1441m' is longer than a day"),
 }
 
 
