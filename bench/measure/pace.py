@@ -50,15 +50,18 @@ class Pace:
         """Whether the number of rounds is given, whatever they take and show."""
         return self.profile.rounds_min == self.profile.rounds_max
 
-    def next_points(self, rounds_done: int) -> list[Point]:
-        """The points of the next round; none where there is to be none."""
-        if rounds_done >= self.profile.rounds_max and not self.is_fixed:
-            return []
+    def next_points(self) -> list[Point]:
+        """The points of the next round; none where there is to be none.
+
+        No point has more rounds than the profile allows; a round that was cut counts for those of
+        its points only that were measured.
+        """
+        most = self.profile.rounds_max
         if self.is_fixed:
-            most = self.profile.rounds_max
             return [point for point in self.effort.pairs if self.effort.rounds(point) < most]
         left_s = self._left_s() - self._start_s()
-        points = self.effort.next_points(self.costs_s(), left_s)
+        wanted = self.effort.next_points(self.costs_s(), left_s)
+        points = [point for point in wanted if self.effort.rounds(point) < most]
         return points if any(map(self.fits, points)) and left_s > 0 else []
 
     def may_refine(self, rounds_done: int) -> bool:

@@ -135,7 +135,10 @@ class Runner:
             point = Point(**{key: trial[key] for key in POINT_KEYS})
             by_point.setdefault((trial["round"], point), []).append(trial)
         self._add(self._added_before({point for _, point in by_point}, run.trials))
+        cells = {point: len(cells) for point, cells in self._cells_by_point().items()}
         for (_, point), trials in by_point.items():
+            if len(trials) < cells[point]:
+                continue  # cut off between two of its targets
             took_s = sum((t["warmup_s"] or 0) + (t["window_s"] or 0) + A_SLICE_S for t in trials)
             self.pace.told(point, took_s, {t["target"]: usable_rps(t) for t in trials})
         if run.trials:
@@ -143,6 +146,11 @@ class Runner:
             self.rounds_done, self.order = last["round"] + 1, last["order"] + 1
             self.clock.spent(last["t_s"])
         self.waits_done = {(each["target"], each["load"]) for each in waits}
+
+    def _cells_by_point(self) -> dict[Point, list[Cell]]:
+        """The cells of every point, those that were added among them."""
+        planned = {cells[0].point: cells for cells in cells_by_point(self.profile)}
+        return planned | self.added
 
     def _added_before(
         self, points: set[Point], trials: Sequence[Mapping[str, Any]]
@@ -165,7 +173,7 @@ class Runner:
 
     def measure(self) -> None:
         """Rounds of what is not settled, until the budget cannot hold another slice."""
-        while points := self.pace.next_points(self.rounds_done):
+        while points := self.pace.next_points():
             whole = self._round(self.rounds_done, points)
             self.rounds_done += 1
             self.writer.update(rounds_done=self.rounds_done)

@@ -23,7 +23,8 @@ from bench.store import RUN_FILE, TRIALS_FILE, read_run
 from bench.trials.kill import EARLIEST_S, kill_once
 
 COMMAND = (sys.executable, "-m", "bench", "run")
-COMPLETE_WITHIN_S = 300.0
+BUDGET = "5m"
+COMPLETE_WITHIN_S = 360.0
 
 
 @dataclass
@@ -48,7 +49,9 @@ class Chain:
         if (self.folder / RUN_FILE).exists():
             return [*COMMAND, "--resume", "--out", str(self.folder)]
         shutil.rmtree(self.folder, ignore_errors=True)  # killed before it had a plan
-        return [*COMMAND, "--profile", self.profile, "--out", str(self.folder)]
+        # What is killed costs time as well: the budget must not be what ends the rounds.
+        words = ["--profile", self.profile, "--budget", BUDGET, "--out", str(self.folder)]
+        return [*COMMAND, *words]
 
     def kill_after(self, after_s: float) -> bool:
         """Kill it once; False where it was complete before."""
