@@ -36,6 +36,9 @@ POINT_KEYS = (
 )
 CELL_KEYS = ("target", *POINT_KEYS)
 
+# How the verdict on a slice says that the generator could ask for no more.
+GENERATOR_BUSY = "the generator was busy"
+
 OTHER_OUT = "choose another --out"
 OTHER_FOLDER = "copy the run to a folder that can be written"
 
@@ -126,6 +129,15 @@ class RunWriter:
                 _write_or_take_back(file.fileno(), line.encode())
         except OSError as error:
             raise cannot_write(path, error, OTHER_OUT) from error
+
+
+def is_lower_bound(trial: Mapping[str, Any]) -> bool:
+    """Whether nothing is wrong with a slice but that the generator could ask for no more.
+
+    Then its target gives at least what was seen.
+    """
+    reasons = trial.get("invalid_reasons") or ()
+    return bool(reasons) and all(reason.startswith(GENERATOR_BUSY) for reason in reasons)
 
 
 def reading_order(point: Mapping[str, Any]) -> tuple[Any, ...]:

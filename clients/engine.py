@@ -78,7 +78,7 @@ class Engine:
         self.meter = Meter(load.watched_pids, load.upstream_pids)
         self.replies = [0] * load.own_connections
         self.warmup_ns = self.window_ns = self.area_ns = 0
-        self.served = self.timeouts = self.in_flight_at_close = 0
+        self.served = 0
         self.on_second = on_second
         self.interrupted = False
         self._second = Counts()
@@ -139,8 +139,6 @@ class Engine:
             requests_sent=record.sent,
             served_total=record.served_total,
             errors=record.errors,
-            timeouts_in_window=self.timeouts,
-            in_flight_at_close=self.in_flight_at_close,
             peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             interrupted=self.interrupted,
             **fields,
@@ -153,7 +151,7 @@ class Engine:
         record = self.record
         self._count_replies(-1)
         flow_ns, in_flight = record.flow_ns, record.in_flight
-        timeouts, served = record.errors["timeout"], record.served_total
+        served = record.served_total
         spun_ns = record.spun_ns
         self._second = Counts.first(opened_ns, record)
         self.meter.start()
@@ -168,8 +166,6 @@ class Engine:
             self.window_ns += closed_ns - opened_ns
             self.area_ns += record.area_ns(opened_ns, in_flight, flow_ns, closed_ns)
             self.served += record.served_total - served
-            self.timeouts += record.errors["timeout"] - timeouts
-            self.in_flight_at_close += record.in_flight
 
         return close
 

@@ -125,8 +125,6 @@ class Raw:
     served_total: int
     completions: int
     errors: dict[str, int]
-    timeouts_in_window: int
-    in_flight_at_close: int
     owed: int
     scheduled: int = 0
     sent_in_window: int = 0

@@ -275,7 +275,7 @@ class Loop:
     def _expire(self, conn: Connection, now: int) -> None:
         if conn.used:
             if now - conn.sent_ns > self.load.request_timeout_s * 1e9:
-                if self.is_measured(conn.began_ns):
+                if self.in_window and self.is_measured(conn.began_ns):
                     self.record.censored_ns.append(now - conn.began_ns)
                 self._fail(conn, "timeout")
         elif now - conn.opened_ns > self.load.connect_timeout_s * 1e9:

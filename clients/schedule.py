@@ -45,15 +45,6 @@ class Schedule:
         """
         return islice(self._all_offsets_ns(), shard, None, shards)
 
-    def expected(self, until_s: float) -> float:
-        """How many arrivals there are, on average, before `until_s`."""
-        count, last = 0.0, len(self.steps) - 1
-        for index, (rate_rps, duration_s) in enumerate(self.steps):
-            spent_s = until_s if index == last else min(until_s, duration_s)
-            count += rate_rps * spent_s
-            until_s -= spent_s
-        return count
-
     def rate_at(self, at_s: float) -> float:
         """The rate in requests per second at a moment."""
         for rate_rps, duration_s in self.steps:

@@ -13,10 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Trial = Mapping[str, Any]
+from bench.store import is_lower_bound
 
-# How the verdict on a slice says that the generator could ask for no more.
-_BUSY = "the generator was busy"
+Trial = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def paired_rounds(
     `metric` is throughput or a percentile of the response time, such as p99. A round that an
     interruption cut between the two was no trial of this comparison.
     """
-    for joint in joint_rounds((a_slices, b_slices), metric, (a, b)):
+    for joint in joint_rounds((a_slices, b_slices), metric, (a, b), with_bounds=True):
         if joint.logs is None:
             yield Round(None, joint.reasons)
         else:
@@ -54,20 +53,30 @@ def paired_rounds(
 
 
 def joint_rounds(
-    slices: Sequence[Sequence[Trial]], metric: str, names: Sequence[str]
+    slices: Sequence[Sequence[Trial]],
+    metric: str,
+    names: Sequence[str],
+    *,
+    with_bounds: bool = False,
 ) -> Iterator[Joint]:
-    """The rounds in which all of the named sides have a slice, measured or failed."""
+    """The rounds in which all of the named sides have a slice, measured or failed.
+
+    A throughput of which only a lower bound is known is no figure, unless `with_bounds`: then
+    `Joint.at_least` has to be heeded.
+    """
     by_round: defaultdict[int, list[list[Trial]]] = defaultdict(lambda: [[] for _ in names])
     for side, trials in enumerate(slices):
         for trial in trials:
             by_round[trial["round"]][side].append(trial)
     for sides in by_round.values():
         if all(sides):
-            yield _joint(sides, metric, names)
+            yield _joint(sides, metric, names, with_bounds)
 
 
-def _joint(sides: Sequence[list[Trial]], metric: str, names: Sequence[str]) -> Joint:
-    values = [[value for t in side if (value := _value(t, metric))] for side in sides]
+def _joint(
+    sides: Sequence[list[Trial]], metric: str, names: Sequence[str], with_bounds: bool
+) -> Joint:
+    values = [[value for t in side if (value := _value(t, metric, with_bounds))] for side in sides]
     at_least = tuple(_at_least(side, metric) for side in sides)
     if not all(values):
         named = zip(sides, names, strict=True)
@@ -77,9 +86,9 @@ def _joint(sides: Sequence[list[Trial]], metric: str, names: Sequence[str]) -> J
     return Joint(logs, (), at_least)
 
 
-def _value(trial: Trial, metric: str) -> float | None:
+def _value(trial: Trial, metric: str, with_bounds: bool = False) -> float | None:
     """The metric of a slice that counts; None where it is invalid or has none (log needs > 0)."""
-    if metric == "throughput" and (trial["valid"] or _only_busy(trial)):
+    if metric == "throughput" and (trial["valid"] or (with_bounds and is_lower_bound(trial))):
         return trial.get("throughput_rps") or None
     if not trial["valid"]:
         return None
@@ -88,17 +97,8 @@ def _value(trial: Trial, metric: str) -> float | None:
 
 def _at_least(slices: Sequence[Trial], metric: str) -> bool:
     if metric == "throughput":
-        return any(map(_only_busy, slices))
+        return any(map(is_lower_bound, slices))
     return any(t["valid"] and t.get("latency_at_least") for t in slices)
-
-
-def _only_busy(trial: Trial) -> bool:
-    """Whether nothing is wrong with a slice but that the generator could ask for no more.
-
-    Then the target gives at least what was seen.
-    """
-    reasons = trial.get("invalid_reasons") or ()
-    return not trial["valid"] and bool(reasons) and all(r.startswith(_BUSY) for r in reasons)
 
 
 def _reasons(slices: Sequence[Trial], metric: str, target: str) -> list[str]:

@@ -45,7 +45,7 @@ def _loads(url: str, window_s: float, spin_ns: int) -> Iterator[tuple[str, dict[
     yield "closed loop, 1 connection", {**closed, "connections": 1}
     for rate_rps in RATES_RPS:
         yield (
-            open_name(rate_rps),
+            f"open loop, {rate_rps} req/s",
             {
                 "url": url,
                 "connections": CONNECTIONS,
@@ -55,11 +55,6 @@ def _loads(url: str, window_s: float, spin_ns: int) -> Iterator[tuple[str, dict[
                 "schedule": {"steps": [[rate_rps, 86_400.0]], "arrivals": "poisson", "seed": 0},
             },
         )
-
-
-def open_name(rate_rps: int) -> str:
-    """How the open loop at a rate is called."""
-    return f"open loop, {rate_rps} req/s"
 
 
 def _figures(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -181,7 +181,8 @@ class Runner:
                 break
             if self.pace.may_refine(self.rounds_done):
                 self._add(refinements(self.pace.effort))
-        if self.rounds_done < self.profile.rounds_min:
+        planned = (cells[0].point for cells in cells_by_point(self.profile))
+        if any(self.pace.effort.rounds(point) < self.profile.rounds_min for point in planned):
             self.watcher.notice(
                 f"the budget of {self.profile.budget_s:.0f} s did not hold the"
                 f" {self.profile.rounds_min} rounds that the profile asks for at least"

@@ -9,6 +9,7 @@ from typing import Any
 from bench.measure.plan import Cell, Point
 from bench.measure.profile import Profile
 from bench.measure.usage import Usage
+from bench.store import is_lower_bound
 
 DRAIN_FLOOR_S = 0.5
 # A target that takes longer than this for the completions wanted is saturated: its replies come
@@ -20,8 +21,6 @@ BURST_DELAYS = 20
 BURST_S_PER_CONNECTION = 2.5e-4
 WARMUP_LIMIT_S = 5.0
 WINDOW_LIMIT_S = 15.0
-# How the verdict on a slice says that the generator could ask for no more.
-GENERATOR_BUSY = "the generator was busy"
 
 # Figures that a trials line takes over from the generator's answer under the same name.
 _TAKEN = (
@@ -160,9 +159,7 @@ def usable_rps(trial: Mapping[str, Any]) -> float | None:
 
     A target that was faster than the generator could ask has at least what was seen.
     """
-    reasons = trial["invalid_reasons"]
-    only_busy = bool(reasons) and all(reason.startswith(GENERATOR_BUSY) for reason in reasons)
-    return trial["throughput_rps"] if trial["valid"] or only_busy else None
+    return trial["throughput_rps"] if trial["valid"] or is_lower_bound(trial) else None
 
 
 def failed_trial(cell: Cell, reason: str, place: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from bench.measure.profile import Model, Profile
 from bench.measure.runner import run
 from bench.measure.stanza import Stanza, read_stacks
 from bench.measure.targets import Target, command_target, driver_target
-from bench.store import RunWriter
+from bench.store import RunWriter, is_lower_bound
 from bench.trials import contests
 from bench.trials.contests import Contest
 from bench.trials.pairs import exit_code, median_interval, parser_of
@@ -31,7 +31,6 @@ from bench.trials.pairs import exit_code, median_interval, parser_of
 SPARE_DESCRIPTORS = 64
 # Before the first slice: what one takes with its share of the starts.
 GUESSED_SLICE_S = 0.8
-BUSY = "the generator was busy"
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Progress:
     def slice_ends(self, cell: Cell, trial: Mapping[str, Any], left_s: float) -> None:  # noqa: ARG002
         """Keep a valid one, and one of the driver's that asked too much of the generator only."""
         self.done += 1
-        is_least = cell.target == self.driver and _is_busy(trial)
+        is_least = cell.target == self.driver and is_lower_bound(trial)
         if is_least:
             self.least.add(cell)
         if trial["valid"] or is_least:
@@ -136,12 +135,6 @@ class Progress:
             for (index, cell), rps in self.measured.items()
             if cell == ours and (index, theirs) in self.measured
         ]
-
-
-def _is_busy(trial: Mapping[str, Any]) -> bool:
-    """Whether nothing is wrong with a slice but that the generator could not ask for more."""
-    reasons = trial["invalid_reasons"]
-    return bool(reasons) and all(reason.startswith(BUSY) for reason in reasons)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,5 +1,5 @@
 """Other load generators behind the same figures, for cross-checks: wrk and wrk2."""
 
-from clients.adapters.wrk import AdapterMissingError, run_adapter
+from clients.adapters.wrk import run_adapter
 
-__all__ = ["AdapterMissingError", "run_adapter"]
+__all__ = ["run_adapter"]

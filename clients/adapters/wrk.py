@@ -26,14 +26,10 @@ _MAXIMUM = re.compile(r"Latency\s+(\S+?)(us|ms|s)\s+(\S+?)(us|ms|s)\s+(\d+(?:\.\
 _NAMES = {"50": "p50", "75": None, "90": "p90", "95": "p95", "99": "p99", "99.9": "p999"}
 
 
-class AdapterMissingError(LoadError):
-    """The program is not installed."""
-
-
 def run_adapter(name: str, load: Load, prefix: Sequence[str] = ()) -> dict[str, Any]:
     """Load with `wrk` or `wrk2`, `prefix` before the command; the figures it gives.
 
-    Raises AdapterMissingError where it is not installed, LoadError where it cannot do this load.
+    Raises LoadError where it is not installed or cannot do this load.
     """
     program = _find(name)
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +101,7 @@ def _times_ms(printed: str) -> dict[str, float | None]:
 def _find(name: str) -> str:
     program = shutil.which(name)
     if program is None:
-        raise AdapterMissingError(f"{name} is not installed, so this cross-check is left out")
+        raise LoadError(f"{name} is not installed, so this cross-check is left out")
     return program
 
 

@@ -120,7 +120,7 @@ def test_the_pairs_of_a_profile_are_its_declared_ones_and_the_steps_of_its_ladde
 @pytest.mark.parametrize("sd", [0.002, 0.006, 0.01, 0.03, 0.05])
 @pytest.mark.parametrize("heavy", [False, True], ids=["normal", "heavy tails"])
 def test_stopping_by_width_still_covers_the_truth(sd: float, heavy: bool) -> None:
-    """95% intervals, 3 rounds at least and 40 at most: simulated, some 92.5 to 95.5% hold it."""
+    """95% intervals, 3 rounds at least and 40 at most: simulated, some 92.5 to 96% hold it."""
     rng = random.Random(f"{sd} {heavy}")
     held = 0
     for _ in range(3_000):

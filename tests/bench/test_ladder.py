@@ -45,6 +45,20 @@ def test_steps_add_up_to_the_total_exactly_even_where_rounds_are_missing(tmp_pat
         assert math.fsum(logs(ladder.parts)) == pytest.approx(logs([ladder.total])[0], abs=1e-12)
 
 
+def test_a_lower_bound_is_no_rung(tmp_path):
+    """What is only known to be at least so much cannot be split into parts."""
+
+    def change(trial):
+        if trial["target"] == "thread-pool" and trial["round"] == 2:
+            reasons = ["the generator was busy 95% of the window (limit 90%)"]
+            return trial | {"valid": False, "invalid_reasons": reasons}
+        return trial
+
+    for ladder in ladders_of(run_of(tmp_path, change=change)):
+        assert ladder.total.finding.rounds == 5
+        assert all(step.finding.rounds == 5 for step in ladder.steps)
+
+
 def test_each_step_is_the_ratio_of_two_neighbours(tmp_path):
     found = {x.point["work"]: x for x in ladders_of(run_of(tmp_path, noise=1e-6))}["/"]
     for step, first, second in zip(found.steps, RUNGS, RUNGS[1:], strict=False):

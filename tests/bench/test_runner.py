@@ -29,6 +29,7 @@ from bench.measure.pace import Clock
 from bench.measure.plan import Cell, Point, round_order
 from bench.measure.profile import Profile
 from bench.measure.runner import Runner
+from bench.store import Run
 
 
 def reasons_of(trials: Sequence[dict[str, Any]], target: str) -> list[str]:
@@ -196,6 +197,38 @@ def test_a_run_ends_early_where_all_is_settled(tmp_path: Path) -> None:
 def test_the_most_rounds_are_not_exceeded(tmp_path: Path) -> None:
     runner = paced(tmp_path / "r", [1.0], rounds_min=2, rounds_max=5, budget_s=1e6)
     assert runner.rounds_done == 5
+
+
+def test_a_round_that_was_cut_counts_for_what_was_whole_in_it_only(tmp_path: Path) -> None:
+    """Three rounds were begun; of the point with 2 connections one was whole, of the other none."""
+    points = grid("uvloop", "threaded", connections=[1, 2], pairs=[("uvloop", "threaded")])
+    runner = Paced(tmp_path / "r", tiny(points, rounds_min=2, rounds_max=3), [1.0, 1.0])
+    cells = [
+        (0, 2, "uvloop"),
+        (0, 2, "threaded"),
+        (0, 1, "uvloop"),
+        (1, 1, "threaded"),
+        (2, 2, "uvloop"),
+    ]
+    trials = [
+        {
+            "round": index, "order": order, "t_s": float(order), "target": target, "work": "/",
+            "delay_s": 0.0, "connection": "keep-alive", "connections": connections, "workers": None,
+            "units": None, "server_cores": 1, "valid": True, "invalid_reasons": [],
+            "throughput_rps": 1000.0, "warmup_s": 0.1, "window_s": 0.1,
+        }
+        for order, (index, connections, target) in enumerate(cells)
+    ]  # fmt: skip
+    runner.restore(Run(tmp_path, {}, trials, False), [])
+    rounds = {
+        point.connections: runner.pace.effort.rounds(point) for point in runner.pace.effort.pairs
+    }
+    assert rounds == {1: 0, 2: 1}
+    assert (runner.rounds_done, runner.order) == (3, 5)
+    runner.measure()
+    counts = Counter(number for measured in runner.measured for number in measured)
+    assert counts[1] >= 2
+    assert counts[2] >= 1
 
 
 def test_a_budget_that_is_too_small_for_the_least_rounds_is_told(tmp_path: Path) -> None:

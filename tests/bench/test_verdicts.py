@@ -39,6 +39,49 @@ def test_a_ratio_is_taken_within_each_round_so_drift_cancels(tmp_path):
     assert (found.verdict, found.label, found.rounds) == ("A", "async", 3)
 
 
+BUSY = {"valid": False, "invalid_reasons": ["the generator was busy 95% of the window (limit 90%)"]}
+
+
+def busy_for(*targets, and_also=()):
+    """These targets answered faster than the generator could ask, and perhaps more was wrong."""
+
+    def change(trial):
+        rps = {"uvloop": 800.0, "threaded": 400.0}[trial["target"]] * 1.001 ** trial["round"]
+        trial = trial | {"throughput_rps": rps}
+        if trial["target"] not in targets:
+            return trial
+        return trial | BUSY | {"invalid_reasons": [*BUSY["invalid_reasons"], *and_also]}
+
+    return change
+
+
+def test_a_lower_bound_of_throughput_decides_where_even_that_is_more(tmp_path):
+    found = compared(tmp_path, busy_for("uvloop"), 3)["throughput"]
+    assert (found.verdict, found.at_least, found.high) == ("A", True, None)
+    assert found.low == pytest.approx(2, rel=0.01)
+
+
+def test_a_lower_bound_of_the_slower_side_decides_nothing(tmp_path):
+    """It gives at least 400 where the other gives 800: it may well give more."""
+    found = compared(tmp_path, busy_for("threaded"), 3)["throughput"]
+    assert (found.verdict, found.low) == ("undecided", None)
+    assert "the throughput of threaded is only known to be at least" in found.reason
+
+
+def test_two_lower_bounds_decide_nothing(tmp_path):
+    found = compared(tmp_path, busy_for("uvloop", "threaded"), 3)["throughput"]
+    assert (found.verdict, found.ratio) == ("undecided", None)
+
+
+def test_a_slice_with_which_more_is_wrong_is_no_bound(tmp_path):
+    change = busy_for("uvloop", and_also=["errors: 3 reset"])
+    assert compared(tmp_path, change, 3)["throughput"].verdict == "invalid"
+
+
+def test_a_busy_generator_says_nothing_of_p99(tmp_path):
+    assert compared(tmp_path, busy_for("uvloop"), 3)["p99"].verdict == "invalid"
+
+
 def test_for_p99_less_is_better(tmp_path):
     change = set_values(uvloop=[20, 21], threaded=[10, 10.5])
     found = compared(tmp_path, change, 2)["p99"]

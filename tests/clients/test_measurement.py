@@ -58,8 +58,6 @@ def raw() -> Raw:
         requests_sent=404,
         served_total=404,
         errors=dict.fromkeys(ERROR_KINDS, 0),
-        timeouts_in_window=0,
-        in_flight_at_close=4,
         owed=0,
     )
 
