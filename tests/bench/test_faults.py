@@ -24,6 +24,7 @@ from harness import (
     measure,
     odd_target,
     tiny,
+    tiny_toml,
 )
 
 from bench.store import read_run
@@ -92,7 +93,7 @@ def test_a_server_that_floods_its_output_stops_nobody(tmp_path: Path) -> None:
 
 def run_words(folder: Path, out: Path) -> list[str]:
     profile = folder / "tiny.toml"
-    profile.write_text(TINY_TOML.replace("rounds_max = 1", "rounds_max = 50"))
+    profile.write_text(tiny_toml(50))
     return [*CROSSOVER, "run", "--profile", str(profile), "--out", str(out), "--force"]
 
 

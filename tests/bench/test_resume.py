@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import CROSSOVER, ROOT, TINY_TOML, crossover, lines_of, wait_for
+from harness import CROSSOVER, ROOT, TINY_TOML, crossover, lines_of, tiny_toml, wait_for
 
 from bench.errors import UserError
 from bench.measure.lock import only_run
@@ -18,9 +18,7 @@ from bench.measure.profile_file import load_profile
 from bench.measure.repeat import differences, profile_of
 from bench.store import RunWriter, read_run
 
-THREE_ROUNDS = TINY_TOML.replace("rounds_min = 1", "rounds_min = 3").replace(
-    "rounds_max = 1", "rounds_max = 3"
-)
+THREE_ROUNDS = tiny_toml(3)
 
 
 def profile_in(folder: Path, text: str = THREE_ROUNDS) -> Path:

@@ -13,11 +13,11 @@ import pytest
 from harness import (
     CROSSOVER,
     ROOT,
-    TINY_TOML,
     crossover,
     is_alive,
     lines_of,
     processes_below,
+    tiny_toml,
     wait_for,
 )
 
@@ -29,7 +29,7 @@ from bench.measure.interrupts import (
 )
 from bench.store import read_run
 
-ENDLESS = TINY_TOML.replace("rounds_max = 1", "rounds_max = 10000").replace('"60s"', '"60m"')
+ENDLESS = tiny_toml(10000).replace('"60s"', '"60m"')
 # The command becomes the foreground of a terminal of its own, as a shell would start it.
 IN_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
@@ -104,7 +104,7 @@ def test_ctrl_c_in_a_terminal_ends_the_run_and_its_moving_line(tmp_path: Path) -
     os.close(theirs)
     try:
         run.wait_for_slices(2)
-        shown = read_until(ours, "req/s")
+        shown = read_until(ours, " left   ")
         os.write(ours, b"\x03")
         shown += read_to_end(ours)
         run.check_interrupted()
@@ -113,8 +113,7 @@ def test_ctrl_c_in_a_terminal_ends_the_run_and_its_moving_line(tmp_path: Path) -
         os.close(ours)
     assert "Tiny: 4 cells a round, about 60:00" in shown
     assert "round 1" in shown
-    assert " left   " in shown
-    assert "req/s" in shown
+    assert "req/s" in shown or "not valid" in shown
     assert "note: interrupted: ending the servers" in shown
     assert "Traceback" not in shown
 
