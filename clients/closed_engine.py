@@ -3,13 +3,12 @@
 Connect and serve each connection once; then, in one burst or several, warm up, measure and drain.
 """
 
-from collections.abc import Callable
-
 from clients.closed import ClosedLoop
 from clients.engine import Engine, OnSecond, no_collection
 from clients.load import Load, Raw
 from clients.loop import clock_ns
 from clients.schedule import spread_starts
+from clients.warmup import WarmUp
 from clients.window import Window
 
 EASILY_ACCEPTED = 64  # so many connections are accepted in no time, whatever the server is doing
@@ -38,11 +37,7 @@ class ClosedEngine(Engine):
         with no_collection():
             self.loop.repeating = True
             self.loop.in_window = False
-            started_ns, mark = clock_ns(), self.record.mark()
-            self.loop.pump(self._warm_until(self._schedule_starts()))
-            opened_ns = self.record.last_done_ns or clock_ns()
-            self.record.forget_since(mark)
-            self.warmup_ns += opened_ns - started_ns
+            opened_ns = self._warm_up()
             close_window = self._open_window(opened_ns)
             self.loop.in_window = True
             window = Window(self.load, self.record, opened_ns)
@@ -87,25 +82,22 @@ class ClosedEngine(Engine):
         ]
         return now
 
-    def _warm_until(self, started_ns: int) -> Callable[[int], bool]:
-        """Every connection has been served, and as many replies came as there are connections.
-
-        Where as many requests failed, waiting longer would not make the slice a valid one.
-        """
-        record, connections = self.record, self.load.own_connections
+    def _warm_up(self) -> int:
+        """Load until the target has settled; when it had."""
+        started_ns, mark = self._schedule_starts(), self.record.mark()
         limit_ns = self._warm_up_limit_ns(started_ns)
-        replies_wanted = record.completions + connections
-        failures_wanted = record.failed + connections
-        return lambda now: (
-            (
-                self.loop.unserved == 0
-                and record.completions >= replies_wanted
-                and not self.loop.pending
+        loop, warm_up = self.loop, WarmUp(self.record, self.load.own_connections, limit_ns)
+        loop.pump(
+            lambda now: (
+                warm_up.is_over(now, all_served=loop.unserved == 0 and not loop.pending)
+                or self.interrupted
             )
-            or record.failed >= failures_wanted
-            or now >= limit_ns
-            or self.interrupted
         )
+        opened_ns = self.record.last_done_ns or clock_ns()
+        self.record.forget_since(mark)
+        self.warmup_ns += opened_ns - started_ns
+        self.bursts_unsettled += not warm_up.settled
+        return opened_ns
 
     def _warm_up_limit_ns(self, started_ns: int) -> int:
         return started_ns + round((self.load.warmup_limit_s + self.load.delay_s) * 1e9)

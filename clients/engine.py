@@ -78,6 +78,7 @@ class Engine:
         self.meter = Meter(load.watched_pids, load.upstream_pids)
         self.replies = [0] * load.own_connections
         self.warmup_ns = self.window_ns = self.area_ns = 0
+        self.bursts_unsettled = 0
         self.served = 0
         self.on_second = on_second
         self.interrupted = False
@@ -130,6 +131,7 @@ class Engine:
             tally=self.tally,
             replies=list(self.replies),
             warmup_ns=self.warmup_ns,
+            bursts_unsettled=self.bursts_unsettled,
             window_ns=self.window_ns,
             in_flight_area_ns=self.area_ns,
             client_cpu_ns=meter.client_ns,

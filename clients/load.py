@@ -45,10 +45,10 @@ class Load:
     Without a `schedule` it is a closed loop. `delay_s` is how long the work waits, if known: the
     first requests are spread evenly over it.
 
-    The window of a closed loop opens on a completion, once every connection has been served or
-    `warmup_limit_s` is over, and closes on the first completion after both `window_s` and
-    `completions_wanted`, or on the clock after `window_limit_s`. After `saturated_s` it needs no
-    more than `completions_saturated` (None: as many as ever).
+    The window of a closed loop opens on a completion, once the target has settled (see
+    `clients.warmup`) or `warmup_limit_s` is over, and closes on the first completion after both
+    `window_s` and `completions_wanted`, or on the clock after `window_limit_s`. After `saturated_s`
+    it needs no more than `completions_saturated` (None: as many as ever).
 
     An open loop follows the schedule for `warmup_s` and then for `window_s`. What is measured are
     the requests that the schedule has in the window; a reply may come up to `drain_s` later. At
@@ -110,7 +110,8 @@ class Raw:
     `sent_in_window` and `completions` are of the window; in an open loop the durations are of the
     requests that the schedule had in it, and `completions` came in it. `served_total` and `errors`
     are of the whole slice, `requests_sent` of all of it up to the window's end. `waited_for_cpu_ns`
-    is how long we were kept from a core; None where the kernel does not tell.
+    is how long we were kept from a core; None where the kernel does not tell. `bursts_unsettled`
+    were measured though the target had not settled.
     """
 
     tally: Tally
@@ -130,4 +131,5 @@ class Raw:
     sent_in_window: int = 0
     waited_for_cpu_ns: int | None = None
     peak_rss_bytes: int = 0
+    bursts_unsettled: int = 0
     interrupted: bool = False

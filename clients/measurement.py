@@ -39,6 +39,7 @@ def measurement(load: Load, raws: Sequence[Raw], *, histograms: bool = False) ->
         "completions": completions,
         "errors": _errors(raws),
         "warmup_s": max(raw.warmup_ns for raw in raws) / 1e9,
+        "settled": sum(raw.bursts_unsettled for raw in raws) * 2 <= load.bursts * len(raws),
         "duration_s": max(raw.window_ns for raw in raws) / 1e9,
         "throughput_rps": throughput_rps,
         "offered_rps": None,

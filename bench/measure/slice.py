@@ -18,7 +18,7 @@ SATURATED_DELAYS = 11
 # A burst lasts at least so long: in all, in delays, and for each connection.
 BURST_S = 0.05
 BURST_DELAYS = 20
-BURST_S_PER_CONNECTION = 2.5e-4
+BURST_S_PER_CONNECTION = 4e-4
 WARMUP_LIMIT_S = 5.0
 WINDOW_LIMIT_S = 15.0
 
@@ -27,6 +27,7 @@ _TAKEN = (
     "requests",
     "completions",
     "warmup_s",
+    "settled",
     "throughput_rps",
     "errors",
     "response_time_hist",

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.analyse.limits import count_of
 from bench.analyse.verdicts import Comparison, declared_pairs
+from bench.present.caveats import caveats
 from bench.present.settings import settings_text, varied
 from bench.present.units import (
     count_text,
@@ -198,7 +198,7 @@ def _limits_section(
             f"Each interval covers the truth in {percent}% of cases, taken by itself:"
             f" of {known} intervals about {number_text(known * (100 - percent) / 100, 2)} miss it."
         )
-    return Section("How far this reaches", [*sentences, *_caveats(run)])
+    return Section("How far this reaches", [*sentences, *caveats(run)])
 
 
 def _state(run: Run) -> list[str]:
@@ -217,36 +217,3 @@ def _count(metric: str, counts: Mapping[str, int]) -> str:
         if counts[key]
     ]
     return f"{', '.join(parts)}."
-
-
-def _caveats(run: Run) -> list[str]:
-    caveats = [str(note) for note in run.info.get("notes") or ()]
-    caveats += _shared_core(run) + _ceiling(run)
-    if run.torn:
-        caveats.append("The last slice was cut off while it was written and is left out.")
-    caveats.append("It holds for this machine, these versions and the connections measured.")
-    return caveats
-
-
-def _ceiling(run: Run) -> list[str]:
-    """What the generator itself could do there, as far as the run tells."""
-    ceiling = run.info.get("generator_ceiling") or {}
-    rate, floor = ceiling.get("ceiling_rps"), (ceiling.get("floor_ms") or {}).get("p50")
-    if not rate or not floor:
-        return []
-    return [
-        f"The generator could ask for at most {count_text(round(rate))} requests a second there,"
-        f" and saw a reply in {number_text(floor, 2)} ms at the earliest: what comes near these is"
-        " its own limit."
-    ]
-
-
-def _shared_core(run: Run) -> list[str]:
-    """Whether server and generator shared a core: always, or with so many cores for the server."""
-    shared = sorted({trial["server_cores"] for trial in run.trials if trial.get("shared_core")})
-    if run.info.get("shared_core"):
-        return ["Server and generator shared a core, so each slowed the other."]
-    cores = [count_of(count, "server core") for count in shared]
-    return [
-        f"With {list_text(cores)} server and generator shared a core, so each slowed the other."
-    ][: len(cores)]

@@ -44,6 +44,7 @@ LINE_KEYS = CELL_KEYS | {
     "completions",
     "window_s",
     "warmup_s",
+    "settled",
     "throughput_rps",
     "errors",
     "response_time_hist",

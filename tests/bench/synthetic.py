@@ -179,6 +179,7 @@ def _trial(cell: tuple[str, str, int, str], rate: float, order: int) -> Trial:
         "completions": max(20, int(rate * 0.31)),
         "window_s": 0.31,
         "warmup_s": 0.07,
+        "settled": True,
         "throughput_rps": rate,
         "errors": ERRORS,
         "response_time_hist": histogram,

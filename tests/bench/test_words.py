@@ -191,6 +191,20 @@ def test_a_core_that_some_cells_share_is_told_with_their_number_of_cores(tmp_pat
     assert "With 2 server cores server and generator shared a core, so each" in text
 
 
+def test_cells_that_had_mostly_not_settled_are_named(tmp_path):
+    def change(trial):
+        late = trial["target"] == "threaded" and (trial["connections"] == 16 or trial["round"] == 1)
+        return trial | {"settled": not late}
+
+    run = read_run(write_run(tmp_path, rounds=3, grids=[GRID], change=change))
+    text = as_text(verdict_words(run, [], summary(run, [])))
+    (line,) = [line for line in text.splitlines() if "Still speeding up" in line]
+    assert "threaded at" in line
+    assert " x 16 (keep-alive)" in line
+    assert "uvloop" not in line
+    assert " x 1 (" not in line
+
+
 def test_a_real_run_starts_with_its_first_pair_and_gives_no_ratio_without_an_interval(tmp_path):
     def change(trial):
         lost = trial["target"] == "trio" and trial["connections"] == 16

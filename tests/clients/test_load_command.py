@@ -21,7 +21,8 @@ from tests.conftest import complaints
 # Where tests run in the background, their children would ignore interrupts too.
 COMMAND = ["env", "--default-signal=INT", sys.executable, "-m", "clients"]
 FIGURES = {
-    "requests", "served", "completions", "errors", "warmup_s", "duration_s", "throughput_rps",
+    "requests", "served", "completions", "errors", "warmup_s", "settled", "duration_s",
+    "throughput_rps",
     "offered_rps", "sent_rps", "response_time_ms", "service_time_ms", "lateness_ms",
     "first_byte_ms", "connect_time_ms", "at_least", "latency_at_least", "in_flight_mean",
     "little_ratio", "bound_ratio", "fairness_jain", "connections_opened", "connections_unserved",

@@ -62,6 +62,14 @@ def raw() -> Raw:
     )
 
 
+@pytest.mark.parametrize(("unsettled", "settled"), [(0, True), (2, True), (3, False), (4, False)])
+def test_a_slice_is_settled_where_at_most_half_of_its_bursts_were_not(
+    unsettled: int, settled: bool
+) -> None:
+    result = measurement(replace(LOAD, bursts=4), [replace(raw(), bursts_unsettled=unsettled)])
+    assert result["settled"] is settled
+
+
 def test_figures_of_a_second_with_392_completions() -> None:
     result = measurement(LOAD, [raw()])
     assert (result["completions"], result["throughput_rps"]) == (392, 392.0)
