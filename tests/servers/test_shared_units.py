@@ -74,7 +74,9 @@ def test_threads_of_a_worker_wait_until_they_are_granted() -> None:
         thread.join()
         (release_ns,) = _next_messages(line)
         assert -release_ns > claim_ns
+        (reader,) = (each for each in threading.enumerate() if each.name == "units")
         ours.shutdown(socket.SHUT_RDWR)
+        reader.join(10)  # it reads of the end before the socket is gone
 
 
 def test_a_worker_that_does_not_read_is_owed_its_grants_and_blocks_nobody() -> None:
