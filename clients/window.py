@@ -1,5 +1,7 @@
 """When the measured window may close. Pure: it is told the time and looks at the record."""
 
+from collections.abc import Callable
+
 from clients.load import Load
 from clients.record import Record
 
@@ -10,9 +12,13 @@ class Window:
     Where connections are served together, their replies may come in step, many at a time. So the
     window closes on a whole number of replies per connection: at the point of the step at which it
     was opened. Closing on the first reply of a step would cut off the rest of it every time.
+
+    `fewest` tells how many replies the connection with the fewest of them has had in it.
     """
 
-    def __init__(self, load: Load, record: Record, opened_ns: int) -> None:
+    def __init__(
+        self, load: Load, record: Record, opened_ns: int, fewest: Callable[[], int]
+    ) -> None:
         self.record = record
         self.opened_with = record.completions
         self.step = 1 if load.serves_one_at_a_time else load.own_connections
@@ -23,6 +29,9 @@ class Window:
         self.earliest_ns = opened_ns + _ns(load.window_s / load.bursts)
         saturated_s = max(load.window_s, load.saturated_s)
         self.saturated_ns = opened_ns + _ns(saturated_s / load.bursts)
+        self.of_each = _share(load.completions_of_each, load.bursts)
+        self.stretched_ns = opened_ns + _ns(load.stretched_s / load.bursts)
+        self.fewest = fewest
         self.limit_ns = opened_ns + _ns(load.window_limit_s)
 
     def may_close(self, now_ns: int) -> bool:
@@ -37,7 +46,12 @@ class Window:
                 return False
             steps = _share(completions - self.opened_with, self.step)
             self.closes_with = self.opened_with + steps * self.step
-        return completions >= self.closes_with
+        if completions < self.closes_with:
+            return False
+        if now_ns >= self.stretched_ns or self.fewest() >= self.of_each:
+            return True
+        self.closes_with += self.step
+        return False
 
     def _is_full(self, completions: int) -> bool:
         done_ns = self.record.last_done_ns

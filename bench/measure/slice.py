@@ -19,6 +19,8 @@ SATURATED_DELAYS = 11
 BURST_S = 0.05
 BURST_DELAYS = 20
 BURST_S_PER_CONNECTION = 4e-4
+# How much longer a window may be where some connection has not had its share.
+STRETCH = 4
 WARMUP_LIMIT_S = 5.0
 WINDOW_LIMIT_S = 15.0
 
@@ -100,6 +102,8 @@ def _at_once(point: Point, profile: Profile) -> dict[str, Any]:
         "bursts": bursts_of(point, profile),
         "saturated_s": SATURATED_DELAYS * point.delay_s,
         "completions_saturated": profile.completions_saturated * point.connections,
+        "completions_of_each": profile.completions_saturated,
+        "stretched_s": STRETCH * profile.window_s,
         "drain_s": drain_s(point.delay_s),
     }
 

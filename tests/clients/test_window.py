@@ -8,12 +8,12 @@ from clients.window import Window
 MS = 1_000_000
 
 
-def window(**fields: object) -> tuple[Window, Record]:
+def window(fewest: int = 0, **fields: object) -> tuple[Window, Record]:
     """A window opened at 0 on 4 connections: 100 ms long, 40 completions unless said otherwise."""
     plain = {"connections": 4, "window_s": 0.1, "completions_wanted": 40, "window_limit_s": 2.0}
     record = Record()
     load = Load(build_request("http://h/"), **{**plain, **fields})  # type: ignore[arg-type]
-    return Window(load, record, 0), record
+    return Window(load, record, 0, lambda: fewest), record
 
 
 def complete(record: Record, count: int, at_ms: int) -> int:
@@ -83,6 +83,28 @@ def test_what_was_recorded_before_it_opened_does_not_count() -> None:
     record = Record()
     complete(record, 100, at_ms=0)
     load = Load(build_request("http://h/"), connections=4, window_s=0.1, completions_wanted=40)
-    now = Window(load, record, 0)
+    now = Window(load, record, 0, lambda: 0)
     assert not now.may_close(complete(record, 39, at_ms=150))
     assert now.may_close(complete(record, 1, at_ms=151))
+
+
+def test_it_stays_open_for_a_connection_that_had_less_than_its_share() -> None:
+    """Looked at once in as many replies as there are connections; in the end it closes anyway."""
+    fields = {"completions_of_each": 3, "stretched_s": 0.4}
+    now, record = window(fewest=3, **fields)
+    assert now.may_close(complete(record, 40, at_ms=150)), "each has had its share"
+    now, record = window(fewest=2, **fields)
+    assert not now.may_close(complete(record, 40, at_ms=150))
+    assert not now.may_close(complete(record, 3, at_ms=399))
+    assert not now.may_close(complete(record, 0, at_ms=400)), "in the middle of a step"
+    assert now.may_close(complete(record, 1, at_ms=401))
+
+
+def test_a_share_that_comes_late_closes_it() -> None:
+    had = [2]
+    record = Record()
+    load = Load(build_request("http://h/"), 4, window_s=0.1, completions_of_each=3, stretched_s=0.4)
+    now = Window(load, record, 0, lambda: had[0])
+    assert not now.may_close(complete(record, 40, at_ms=150))
+    had[0] = 3
+    assert now.may_close(complete(record, 4, at_ms=151))
