@@ -88,10 +88,14 @@ class ClosedEngine(Engine):
         """Load until the target has settled; when it had."""
         started_ns, mark = self._schedule_starts(), self.record.mark()
         limit_ns = self._warm_up_limit_ns(started_ns)
-        loop, warm_up = self.loop, WarmUp(self.record, self.load.own_connections, limit_ns)
+        loop, connections = self.loop, self.load.own_connections
+        in_turn = self.load.serves_one_at_a_time
+        warm_up = WarmUp(self.record, 1 if in_turn else connections, connections, limit_ns)
         loop.pump(
             lambda now: (
-                warm_up.is_over(now, all_served=loop.unserved == 0 and not loop.pending)
+                warm_up.is_over(
+                    now, all_served=in_turn or (loop.unserved == 0 and not loop.pending)
+                )
                 or self.interrupted
             )
         )

@@ -49,7 +49,8 @@ class Load:
     `clients.warmup`) or `warmup_limit_s` is over, and closes on the first completion after both
     `window_s` and `completions_wanted`, or on the clock after `window_limit_s`. After `saturated_s`
     it needs no more than `completions_saturated` (None: as many as ever). Where some connection has
-    had fewer than `completions_of_each` by then, it stays open for up to `stretched_s` in all.
+    had less than `share_of_each` of what the average has had by then, it stays open for up to
+    `stretched_s` in all.
 
     An open loop follows the schedule for `warmup_s` and then for `window_s`. What is measured are
     the requests that the schedule has in the window; a reply may come up to `drain_s` later. At
@@ -82,7 +83,7 @@ class Load:
     completions_wanted: int = 1
     saturated_s: float = 0.0
     completions_saturated: int | None = None
-    completions_of_each: int = 0
+    share_of_each: float = 0.0
     stretched_s: float = 0.0
     serves_one_at_a_time: bool = False
     drain_s: float = 0.5

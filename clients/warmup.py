@@ -1,6 +1,7 @@
 """When a target has settled, and the window may open. Pure: it is told the time.
 
-The replies are looked at in turns: as many of them as there are connections. A target has settled
+The replies are looked at in turns: as many of them as there are connections that are served
+together. A target has settled
 at the end of a turn that took as long as the one before, give or take a quarter, once each
 connection has been served. One that has not done so after `TURNS_MOST` turns is measured all the
 same, and marked.
@@ -13,15 +14,15 @@ TURNS_MOST = 8
 
 
 class WarmUp:
-    """One burst's way in, over `connections`; it may take until `limit_ns`.
+    """One burst's way in, in turns of so many replies; it may take until `limit_ns`.
 
-    `settled` is for reading when it is over. Where as many requests failed as there are
-    connections, waiting longer would not make the slice a valid one.
+    `settled` is for reading when it is over. After `failures` waiting longer would not make the
+    slice a valid one.
     """
 
-    def __init__(self, record: Record, connections: int, limit_ns: int) -> None:
-        self.record, self.connections, self.limit_ns = record, connections, limit_ns
-        self.failures_wanted = record.failed + connections
+    def __init__(self, record: Record, turn: int, failures: int, limit_ns: int) -> None:
+        self.record, self.turn, self.limit_ns = record, turn, limit_ns
+        self.failures_wanted = record.failed + failures
         self.settled = False
         self.turns = 0
         self._ends_with = record.completions + 1  # the first turn begins with a reply
@@ -45,7 +46,7 @@ class WarmUp:
             self.settled = self._pace_ns is not None and _alike(pace_ns, self._pace_ns)
             self._pace_ns = pace_ns
         self._began = at_ns, completions
-        self._ends_with = completions + self.connections
+        self._ends_with = completions + self.turn
 
 
 def _alike(one: float, other: float) -> bool:

@@ -29,7 +29,7 @@ class Window:
         self.earliest_ns = opened_ns + _ns(load.window_s / load.bursts)
         saturated_s = max(load.window_s, load.saturated_s)
         self.saturated_ns = opened_ns + _ns(saturated_s / load.bursts)
-        self.of_each = _share(load.completions_of_each, load.bursts)
+        self.share_of_each = load.share_of_each
         self.stretched_ns = opened_ns + _ns(load.stretched_s / load.bursts)
         self.fewest = fewest
         self.limit_ns = opened_ns + _ns(load.window_limit_s)
@@ -48,7 +48,8 @@ class Window:
             self.closes_with = self.opened_with + steps * self.step
         if completions < self.closes_with:
             return False
-        if now_ns >= self.stretched_ns or self.fewest() >= self.of_each:
+        average = (completions - self.opened_with) / self.step
+        if now_ns >= self.stretched_ns or self.fewest() >= self.share_of_each * average:
             return True
         self.closes_with += self.step
         return False

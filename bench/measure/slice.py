@@ -19,7 +19,8 @@ SATURATED_DELAYS = 11
 BURST_S = 0.05
 BURST_DELAYS = 20
 BURST_S_PER_CONNECTION = 4e-4
-# How much longer a window may be where some connection has not had its share.
+# While a connection has had less of the average than this, a window may be so much longer.
+SHARE_OF_EACH = 0.5
 STRETCH = 4
 WARMUP_LIMIT_S = 5.0
 WINDOW_LIMIT_S = 15.0
@@ -102,7 +103,7 @@ def _at_once(point: Point, profile: Profile) -> dict[str, Any]:
         "bursts": bursts_of(point, profile),
         "saturated_s": SATURATED_DELAYS * point.delay_s,
         "completions_saturated": profile.completions_saturated * point.connections,
-        "completions_of_each": profile.completions_saturated,
+        "share_of_each": SHARE_OF_EACH,
         "stretched_s": STRETCH * profile.window_s,
         "drain_s": drain_s(point.delay_s),
     }
@@ -122,7 +123,7 @@ def _in_turn(point: Point) -> dict[str, Any]:
     """The same where one is served at a time: no waiting for what will not come."""
     limit_s = drain_s(point.delay_s)
     if point.connections * point.delay_s > limit_s:
-        return {"warmup_limit_s": point.delay_s, "drain_s": 2 * point.delay_s}
+        return {"warmup_limit_s": 3 * point.delay_s, "drain_s": 2 * point.delay_s}
     return {"warmup_limit_s": limit_s, "drain_s": limit_s}
 
 

@@ -1,8 +1,9 @@
 """Is time better spent where intervals are wide? The quick profile both ways, in turns.
 
 One run spends its budget as it does; the other measures every point in every round, for the same
-time. Printed for each: how many throughput comparisons were decided, and the median half-width of
-their intervals. With `--aa` a model is compared with itself: how many are called for either side?
+time. Printed for each: how many throughput comparisons were decided, the median half-width of their
+intervals, and how wide the intervals of the crossovers are. With `--aa` a model is compared with
+itself: how many are called for either side?
 """
 
 import argparse
@@ -13,11 +14,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from bench.analyse.crossings import crossings_of
 from bench.analyse.verdicts import judge
 from bench.errors import UserError
-from bench.store import read_run
+from bench.store import Run, read_run
+
+Spans = dict[tuple[str, ...], float]
 
 FIXED = "rounds_min = 10000\nrounds_max = 10001"
 
@@ -31,8 +34,8 @@ def profile_text(name: str, *, fixed: bool) -> str:
     return "\n".join([*([FIXED] if fixed else []), *lines]) + "\n"
 
 
-def measured(name: str, budget: str, folder: Path, seed: int, *, fixed: bool) -> dict[str, Any]:
-    """Measure a profile and judge it."""
+def measured(name: str, budget: str, folder: Path, seed: int, *, fixed: bool) -> Run:
+    """Measure a profile."""
     profile = folder / f"{name}-{'fixed' if fixed else 'adaptive'}-{seed}.toml"
     profile.write_text(profile_text(name, fixed=fixed))
     out = folder / profile.stem
@@ -40,12 +43,12 @@ def measured(name: str, budget: str, folder: Path, seed: int, *, fixed: bool) ->
     subprocess.run(
         [sys.executable, "-m", "bench", "run", *words], check=True, stdout=subprocess.DEVNULL
     )
-    return judge(read_run(out))
+    return read_run(out)
 
 
-def figures(verdicts: Mapping[str, Any]) -> dict[str, float]:
+def figures(run: Run) -> dict[str, float]:
     """What the throughput comparisons of a run amount to."""
-    rows = [c for c in verdicts["comparisons"] if c["metric"] == "throughput"]
+    rows = [c for c in judge(run)["comparisons"] if c["metric"] == "throughput"]
     widths = [math.log(c["high"] / c["low"]) / 2 for c in rows if c["low"] and c["high"]]
     decided = sum(c["verdict"] in ("A", "B", "equal") for c in rows)
     return {
@@ -55,6 +58,33 @@ def figures(verdicts: Mapping[str, Any]) -> dict[str, float]:
         "median_half_width": statistics.median(widths) if widths else math.inf,
         "widest": max(widths, default=math.inf),
     }
+
+
+def crossover_spans(run: Run) -> dict[tuple[str, ...], float]:
+    """High end over low end of the interval of each crossover that was found with both."""
+    return {
+        (each.a, each.b, *map(str, each.point.values())): each.found.high / each.found.low
+        for each in crossings_of(run)
+        if each.found.at and each.found.low and each.found.high
+    }
+
+
+def spans_in_words(fixed: Sequence[Spans], adaptive: Sequence[Spans]) -> str:
+    """Both ways side by side, on the crossovers that both runs of a pair found."""
+    both = [
+        (of_fixed[key], of_adaptive[key])
+        for of_fixed, of_adaptive in zip(fixed, adaptive, strict=True)
+        for key in of_fixed.keys() & of_adaptive.keys()
+    ]
+    if not both:
+        return "no crossover was found by both"
+    medians = [statistics.median(spans) for spans in zip(*both, strict=True)]
+    narrower = sum(of_adaptive < of_fixed for of_fixed, of_adaptive in both)
+    return (
+        f"{len(both)} crossovers found by both: high end / low end {medians[0]:.2f} median with"
+        f" every point in every round, {medians[1]:.2f} where intervals are wide; narrower there in"
+        f" {narrower} of {len(both)}"
+    )
 
 
 def in_words(found: Mapping[str, float]) -> str:
@@ -75,17 +105,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     name = "aa" if options.aa else "quick"
     totals: dict[bool, list[dict[str, float]]] = {False: [], True: []}
+    spans: dict[bool, list[Spans]] = {False: [], True: []}
     with tempfile.TemporaryDirectory(prefix="crossover-effort-") as folder:
         for seed in range(1, options.runs + 1):
             for fixed in [False] if options.aa else [seed % 2 == 0, seed % 2 == 1]:
-                found = figures(measured(name, options.budget, Path(folder), seed, fixed=fixed))
+                run = measured(name, options.budget, Path(folder), seed, fixed=fixed)
+                found = figures(run)
                 totals[fixed].append(found)
+                spans[fixed].append(crossover_spans(run))
                 what = "every point in every round" if fixed else "where intervals are wide"
                 print(f"{name}, {options.budget}, {what}: {in_words(found)}", flush=True)
     if options.aa:
         called = sum(found["called"] for found in totals[False])
         total = sum(found["comparisons"] for found in totals[False])
         print(f"A/A: {called:.0f} of {total:.0f} comparisons were called for either side")
+    else:
+        print(spans_in_words(spans[True], spans[False]))
     return 0
 
 

@@ -15,7 +15,7 @@ class Target:
     def __init__(self, connections: int = 4, limit_ns: int = NEVER) -> None:
         self.record = Record()
         self.connections = connections
-        self.warm_up = WarmUp(self.record, connections, limit_ns)
+        self.warm_up = WarmUp(self.record, connections, 4, limit_ns)
         self.now_ns = 0
         self.all_served = True
 
@@ -84,7 +84,7 @@ def test_it_gives_up_at_its_limit_and_is_not_settled() -> None:
     assert not target.warm_up.settled
 
 
-def test_it_gives_up_when_as_many_requests_failed_as_there_are_connections() -> None:
+def test_it_gives_up_when_so_many_requests_failed_that_it_is_in_vain() -> None:
     target = Target()
     for failed in (1, 2, 3):
         target.record.failed = failed

@@ -90,10 +90,10 @@ def test_what_was_recorded_before_it_opened_does_not_count() -> None:
 
 def test_it_stays_open_for_a_connection_that_had_less_than_its_share() -> None:
     """Looked at once in as many replies as there are connections; in the end it closes anyway."""
-    fields = {"completions_of_each": 3, "stretched_s": 0.4}
-    now, record = window(fewest=3, **fields)
-    assert now.may_close(complete(record, 40, at_ms=150)), "each has had its share"
-    now, record = window(fewest=2, **fields)
+    fields = {"share_of_each": 0.5, "stretched_s": 0.4}
+    now, record = window(fewest=5, **fields)
+    assert now.may_close(complete(record, 40, at_ms=150)), "each has had half of 10"
+    now, record = window(fewest=4, **fields)
     assert not now.may_close(complete(record, 40, at_ms=150))
     assert not now.may_close(complete(record, 3, at_ms=399))
     assert not now.may_close(complete(record, 0, at_ms=400)), "in the middle of a step"
@@ -101,10 +101,11 @@ def test_it_stays_open_for_a_connection_that_had_less_than_its_share() -> None:
 
 
 def test_a_share_that_comes_late_closes_it() -> None:
-    had = [2]
+    had = [4]
     record = Record()
-    load = Load(build_request("http://h/"), 4, window_s=0.1, completions_of_each=3, stretched_s=0.4)
+    fields = {"window_s": 0.1, "share_of_each": 0.5, "stretched_s": 0.4}
+    load = Load(build_request("http://h/"), connections=4, **fields)  # type: ignore[arg-type]
     now = Window(load, record, 0, lambda: had[0])
     assert not now.may_close(complete(record, 40, at_ms=150))
-    had[0] = 3
+    had[0] = 6
     assert now.may_close(complete(record, 4, at_ms=151))
