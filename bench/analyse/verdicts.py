@@ -88,7 +88,7 @@ def comparisons(run: Run) -> list[Comparison]:
             for point in points:
                 key = tuple(point.values())
                 rounds = list(paired_rounds(cells[a, key], cells[b, key], metric, a, b))
-                finding = find(rounds, metric, a, b, interval_confidence(run), margin(run))
+                finding = find(rounds, metric, a, b, confidence(run), margin(run))
                 if why := _not_the_same_work(point, [fixed[t] for t in (a, b) if t in fixed]):
                     finding = Finding(finding.rounds, None, "invalid", why)
                 found.append(_comparison(point, a, b, metric, finding, families))
@@ -228,12 +228,6 @@ def _label(verdict: str, a: str, b: str, families: Mapping[str, str | None]) -> 
 def confidence(run: Run) -> float:
     """How sure the intervals of a run are to be, as it was configured."""
     return float(run.config.get("confidence", 0.95))
-
-
-def interval_confidence(run: Run) -> float:
-    """The confidence of the intervals: a run that looked where they lie has spent some of it."""
-    spent = float(run.config.get("look_share", 0.0)) if run.config.get("look") else 0.0
-    return 1 - (1 - confidence(run)) * (1 - spent)
 
 
 def margin(run: Run) -> float:

@@ -1,11 +1,10 @@
 """Which points get a slice in the next round: those whose intervals are still wide. Pure.
 
-It looks at how wide an interval is, and at where it lies only once, after a number of rounds that
-was declared before. Whoever stops when an interval happens to exclude 1 finds differences that are
-not there; how wide it is says nothing of where it lies. The one look spends a share of the error
-that was allowed. After the least number of rounds a point is settled when the interval of each of
-its declared pairs is narrow enough, or lay wholly on one side at the look, or when none of its
-rounds could be used. The time left goes to the others: first to those that need the least of it.
+It looks at how wide an interval is and at nothing else. Whoever stops when an interval happens to
+exclude 1 finds differences that are not there; how wide it is says nothing of where it lies. After
+the least number of rounds a point is settled when the interval of each of its declared pairs is
+narrow enough, or when none of its rounds could be used. The time left goes to the others: first to
+those that will need the least of it.
 """
 
 import itertools
@@ -32,17 +31,13 @@ class Effort:
     """What the rounds so far have given, and what the next one is for.
 
     `pairs` are those declared at each point, `precision` the half-width of an interval of ln(a / b)
-    that is narrow enough, `look` the number of rounds after which it is seen where an interval lies
-    (0: never). Of the error allowed the look may spend `look_share`; the final interval has the
-    rest.
+    that is narrow enough.
     """
 
     pairs: Mapping[Point, Collection[Pair]]
     precision: float
     confidence: float
     rounds_min: int
-    look: int = 0
-    look_share: float = 0.2
     _log_ratios: dict[tuple[Point, Pair], list[float]] = field(default_factory=dict)
     _rounds: dict[Point, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -95,21 +90,9 @@ class Effort:
         """
         before, now = log_ratios[:-GUARD_ROUNDS], log_ratios
         return (
-            self._is_called(log_ratios)
-            or half_width(before, self.confidence) <= self.precision
+            half_width(before, self.confidence) <= self.precision
             or half_width(now, self.confidence) <= self.precision / GUARD_FACTOR
         )
-
-    def _is_called(self, log_ratios: Sequence[float]) -> bool:
-        """Whether at the look the interval lay wholly on one side of 1, at the look's error.
-
-        Rounds that came later do not matter: there is one look.
-        """
-        if not self.look or len(log_ratios) < self.look:
-            return False
-        seen = log_ratios[: self.look]
-        confidence = 1 - self.look_share * (1 - self.confidence)
-        return abs(statistics.fmean(seen)) > half_width(seen, confidence)
 
     def next_points(self, cost_s: Mapping[Point, float], left_s: float) -> list[Point]:
         """The points of the next round; none when all are settled.
@@ -199,8 +182,6 @@ def effort_of(profile: Profile) -> Effort:
         profile.precision,
         profile.confidence,
         profile.rounds_min,
-        profile.look,
-        profile.look_share,
     )
 
 

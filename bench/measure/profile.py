@@ -70,9 +70,8 @@ class Profile:
     """A profile as resolved: everything that decides what is measured and for how long.
 
     A comparison whose interval of ln(a / b) reaches no further than `precision` to either side gets
-    no more slices, once it has had `rounds_min` rounds; nor does one that lies wholly on one side
-    of 0 after `look` rounds (0: nobody looks). With `refine`, numbers of connections are added
-    where the answer changes.
+    no more slices, once it has had `rounds_min` rounds. With `refine`, numbers of connections are
+    added where the answer changes. The default is half of the margin.
     """
 
     name: str
@@ -86,9 +85,7 @@ class Profile:
     budget_s: float = 260.0
     margin: float = 0.05
     confidence: float = 0.95
-    precision: float = 0.024  # half of the margin
-    look: int = 0
-    look_share: float = 0.2  # of the error allowed, what the look may spend
+    precision: float = 0.024
     refine: bool = False
     window_s: float = 0.25
     completions_per_connection: int = 10

@@ -30,7 +30,6 @@ _TOP_KEYS = {
         "rounds_max",
         "budget",
         "precision",
-        "look",
         "refine",
         "seed",
         "slice",
@@ -71,8 +70,6 @@ def parse_profile(table: Mapping[str, Any], name: str, where: str) -> Profile:
             options[key] = whole(table[key], f"{where}: {key}", 1, 10_000)
     if "precision" in table:
         options["precision"] = _share(table["precision"], f"{where}: precision")
-    if "look" in table:
-        options["look"] = whole(table["look"], f"{where}: look", 2, 10_000)
     if "refine" in table:
         if not isinstance(table["refine"], bool):
             raise UserError(f"{where}: refine: must be true or false, not {table['refine']!r}")

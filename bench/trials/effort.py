@@ -22,7 +22,6 @@ from bench.store import Run, read_run
 
 Spans = dict[tuple[str, ...], float]
 
-EFFORT_KEYS = ("rounds", "look", "refine")
 FIXED = "rounds_min = 9999\nrounds_max = 10000"
 
 
@@ -30,9 +29,7 @@ def profile_text(name: str, *, fixed: bool) -> str:
     """The text of a shipped profile; `fixed`: all points in all rounds, while the budget lasts."""
     text = (Path(__file__).parent.parent / "profiles" / f"{name}.toml").read_text()
     lines = [
-        line
-        for line in text.splitlines()
-        if not fixed or not line.startswith(("rounds", "look", "refine"))
+        line for line in text.splitlines() if not fixed or not line.startswith(("rounds", "refine"))
     ]
     return "\n".join([*([FIXED] if fixed else []), *lines]) + "\n"
 

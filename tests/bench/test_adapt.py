@@ -18,8 +18,8 @@ PAIR = ("a", "b")
 PRECISION = 0.024
 
 
-def effort(*points: Point, rounds_min: int = 3, look: int = 0) -> Effort:
-    return Effort(dict.fromkeys(points, (PAIR,)), PRECISION, 0.95, rounds_min, look)
+def effort(*points: Point, rounds_min: int = 3) -> Effort:
+    return Effort(dict.fromkeys(points, (PAIR,)), PRECISION, 0.95, rounds_min)
 
 
 def give(effort: Effort, point: Point, ratios: Sequence[float]) -> None:
@@ -57,28 +57,6 @@ def test_where_an_interval_lies_does_not_matter() -> None:
     give(some, A, [1.0, 1.05, 0.95])
     give(some, B, [3.0, 3.15, 2.85])
     assert some.rounds_left(A) == pytest.approx(some.rounds_left(B))
-
-
-def test_what_lies_wholly_on_one_side_at_the_look_gets_no_more() -> None:
-    some = effort(A, B, look=4)
-    for point, ratios in ((A, [1.5, 1.4, 1.6, 1.45]), (B, [1.1, 0.95, 1.05, 1.0])):
-        give(some, point, ratios[:3])
-    assert some.rounds_left(A) > 0, "wide, and not looked at yet"
-    for point, ratios in ((A, [1.45]), (B, [1.0])):
-        give(some, point, ratios)
-    assert some.next_points({A: 1, B: 1}, 1e6) == [B]
-
-
-def test_there_is_one_look_and_it_is_at_the_error_of_its_own() -> None:
-    """The interval at 95% excludes 1 and that at 99% does not; later rounds change nothing."""
-    logs = [0.20, 0.06, 0.14, 0.10]
-    assert half_width(logs, 0.95) < statistics.fmean(logs) < half_width(logs, 0.99)
-    some = effort(A, look=4)
-    give(some, A, [math.exp(x) for x in logs])
-    assert some.rounds_left(A) > 0
-    give(some, A, [1.1, 1.15])
-    assert some.rounds_left(A) > 0
-    assert some.mean(A, PAIR) > half_width([*logs, math.log(1.1), math.log(1.15)], 0.99)
 
 
 def test_narrow_by_the_luck_of_the_last_rounds_is_not_narrow_yet() -> None:
@@ -139,21 +117,20 @@ def test_the_pairs_of_a_profile_are_its_declared_ones_and_the_steps_of_its_ladde
         assert declared == (("uvloop", "threaded"), ("threaded", "asyncio"), ("asyncio", "uvloop"))
 
 
-@pytest.mark.parametrize("truth", [0.0, 0.1])
-@pytest.mark.parametrize("sd", [0.002, 0.01, 0.05])
+@pytest.mark.parametrize("sd", [0.002, 0.006, 0.01, 0.03, 0.05])
 @pytest.mark.parametrize("heavy", [False, True], ids=["normal", "heavy tails"])
-def test_stopping_still_covers_the_truth(sd: float, heavy: bool, truth: float) -> None:
-    """96% intervals, 3 rounds at least and 40 at most, with a look after 4: 93 to 97% hold it."""
-    rng = random.Random(f"{sd} {heavy} {truth}")
+def test_stopping_by_width_still_covers_the_truth(sd: float, heavy: bool) -> None:
+    """95% intervals, 3 rounds at least and 40 at most: simulated, some 92.5 to 96% hold it."""
+    rng = random.Random(f"{sd} {heavy}")
     held = 0
-    for _ in range(1_500):
+    for _ in range(3_000):
         logs: list[float] = []
-        some = effort(A, look=4)
+        some = effort(A)
         while len(logs) < 40 and (len(logs) < 3 or some.rounds_left(A) > 0):
             draw = rng.gauss(0, sd)
             if heavy:  # Student-t with 4 degrees of freedom, of about the same spread
                 draw /= math.sqrt(sum(rng.gauss(0, 1) ** 2 for _ in range(4)) / 4) * math.sqrt(2)
-            logs.append(truth + draw)
-            some.add(A, {"a": math.exp(truth + draw), "b": 1.0})
-        held += abs(statistics.fmean(logs) - truth) <= half_width(logs, 0.96)
-    assert 0.92 <= held / 1_500 <= 0.98
+            logs.append(draw)
+            some.add(A, {"a": math.exp(draw), "b": 1.0})
+        held += abs(statistics.fmean(logs)) <= half_width(logs, 0.95)
+    assert 0.915 <= held / 3_000 <= 0.97

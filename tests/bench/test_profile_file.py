@@ -123,7 +123,6 @@ GRID = '[[grid]]\nconnection="close"\nmodels=["a","b"]\ndelays=["0ms"]\nconnecti
         (f"rounds_max = 'x'\n{GRID}", "p.toml: rounds_max: must be a whole number from 1 to 10000"),
         (f"rounds_max = 5\n{GRID}", "p.toml: rounds_max (5) is less than rounds_min (6)"),
         (f"rounds_min = 200\n{GRID}", "p.toml: rounds_max (100) is less than rounds_min (200)"),
-        (f"look = 1\n{GRID}", "p.toml: look: must be a whole number from 2 to 10000, not 1"),
         (f"budget = 260\n{GRID}", "p.toml: budget: must be text, not 260"),
         (f"budget = '4h'\n{GRID}", "p.toml: budget: '4h' is not a duration; write it like 250us"),
         (f"budget = '0s'\n{GRID}", "p.toml: budget: must be more than nothing"),
@@ -199,7 +198,7 @@ toml_values = st.recursive(
     max_leaves=6,
 )
 KEYS = (
-    *("title", "rounds_min", "rounds_max", "budget", "look", "seed", "slice", "grid", "ladder"),
+    *("title", "rounds_min", "rounds_max", "budget", "seed", "slice", "grid", "ladder"),
     "delivered_delay",
 )
 GRID_KEYS = (
