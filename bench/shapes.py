@@ -1,4 +1,4 @@
-"""What the files of a run must hold for anybody to conclude from them, as two tables of shapes.
+"""What the files of a run must hold for anybody to conclude from them, as tables of shapes.
 
 A shape is a leaf, a list with the shape of its items, or a mapping from keys to shapes. There
 `key?` may be missing, `key??` may be null as well, and `*` stands for every key; keys that are not
@@ -135,6 +135,34 @@ WAIT: Mapping[str, Any] = {
     "load": Leaf("idle or loaded", lambda value: value in ("idle", "loaded")),
     "samples": WHOLE,
     "oversleep_us??": dict.fromkeys(("min", "p1", "p10", "p50", "p90", "p99", "max"), NUMBER),
+}
+SPAN = Leaf(
+    "what a task did, from when and to when",
+    lambda value: (
+        isinstance(value, list)
+        and len(value) == 3
+        and value[0] in ("computing", "sharing", "waiting", "blocked")
+        and all(map(NUMBER.fits, value[1:]))
+    ),
+)
+TRACES: Mapping[str, Any] = {
+    "traces": [
+        {
+            "model": TEXT,
+            "work": TEXT,
+            **{f"{name}_ms": AMOUNT for name in ("total", "computing", "waiting", "blocked")},
+            "overlapped_share": AMOUNT,
+            "threads": [{"thread": WHOLE, "process": WHOLE}],
+            "tasks": [
+                {
+                    "task": WHOLE,
+                    "sent_ms": AMOUNT,
+                    "replied_ms": AMOUNT,
+                    "steps": [{"thread": WHOLE, "spans": [SPAN]}],
+                }
+            ],
+        }
+    ]
 }
 
 

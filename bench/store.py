@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError, cannot_write
-from bench.shapes import RUN, TRIAL, WAIT, mismatch
+from bench.shapes import RUN, TRACES, TRIAL, WAIT, mismatch
 
 SCHEMA = 1
 RESULTS = Path("results")
@@ -24,6 +24,7 @@ RUN_FILE = "run.json"
 TRIALS_FILE = "trials.jsonl"
 VERDICTS_FILE = "verdicts.json"
 WAITS_FILE = "waits.jsonl"
+TRACE_FILE = "trace.json"
 
 POINT_KEYS = (
     "work",
@@ -111,7 +112,8 @@ class RunWriter:
     def update(self, **fields: Any) -> None:
         """Change fields of run.json; a reader sees the old file or the new one, never half."""
         self._info.update(fields)
-        _replace(self.folder / RUN_FILE, self._info, OTHER_OUT)
+        text = json.dumps(self._info, allow_nan=False, indent=1)
+        _replace(self.folder / RUN_FILE, text, OTHER_OUT)
 
     def append(self, trial: Mapping[str, Any]) -> None:
         """Add one slice as one line. ValueError if it holds a NaN or an infinity."""
@@ -186,8 +188,39 @@ def find_run(asked: Path, results: Path = RESULTS) -> Path:
 def write_verdicts(folder: Path, verdicts: Mapping[str, Any]) -> Path:
     """Write verdicts.json, atomically, and return its path."""
     path = folder / VERDICTS_FILE
-    _replace(path, verdicts, OTHER_FOLDER)
+    _replace(path, json.dumps(verdicts, allow_nan=False, indent=1), OTHER_FOLDER)
     return path
+
+
+def write_traces(
+    folder: Path, head: Mapping[str, Any], traces: Sequence[Mapping[str, Any]]
+) -> Path:
+    """Write trace.json into a folder, made if it is new, a line for each trace; its path."""
+    path = folder / TRACE_FILE
+    lines = [
+        f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)},"
+        for key, value in {"schema": SCHEMA, **head}.items()
+    ]
+    each = ",\n".join(f"  {json.dumps(trace, allow_nan=False)}" for trace in traces)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error, OTHER_OUT) from error
+    _replace(path, "\n".join(["{", *lines, ' "traces": [', each, " ]", "}"]), OTHER_OUT)
+    return path
+
+
+def read_traces(path: Path) -> dict[str, Any]:
+    """Read a trace.json, by its own path or its folder's. UserError where it is none."""
+    file = path / TRACE_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; crossover trace writes one")
+    content = _parse(_read(file), str(file))
+    _require_schema(content, file)
+    _require(content, TRACES, str(file))
+    if not content["traces"] or not all(trace["tasks"] for trace in content["traces"]):
+        raise UserError(f"{file} holds {'no task' if content['traces'] else 'no trace'}")
+    return content
 
 
 def _claim(folder: Path) -> None:
@@ -200,12 +233,11 @@ def _claim(folder: Path) -> None:
     raise UserError(f"{taken} exists: give the run another --out folder or delete it")
 
 
-def _replace(path: Path, content: Mapping[str, Any], otherwise: str) -> None:
+def _replace(path: Path, text: str, otherwise: str) -> None:
     temporary = path.with_name(path.name + ".new")
-    text = json.dumps(content, allow_nan=False, indent=1) + "\n"
     try:
         with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -250,13 +282,17 @@ def _cut_torn_line(path: Path) -> None:
 
 def _read_info(path: Path) -> dict[str, Any]:
     info = _parse(_read(path), str(path))
-    if info.get("schema") != SCHEMA:
-        raise UserError(
-            f"{path} has schema {info.get('schema')!r}, this version reads schema {SCHEMA}:"
-            " use the version of crossover that wrote it"
-        )
+    _require_schema(info, path)
     _require(info, RUN, str(path))
     return info
+
+
+def _require_schema(content: Mapping[str, Any], path: Path) -> None:
+    if content.get("schema") != SCHEMA:
+        raise UserError(
+            f"{path} has schema {content.get('schema')!r}, this version reads schema {SCHEMA}:"
+            " use the version of crossover that wrote it"
+        )
 
 
 def _read_lines(path: Path, shape: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:

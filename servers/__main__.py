@@ -7,8 +7,10 @@ import platform
 import resource
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from servers.arguments import parser
 from servers.core.calls import Calls, Upstream
@@ -18,8 +20,8 @@ from servers.core.listen import open_listener
 from servers.core.replies import Catalogue
 from servers.core.service import Service
 from servers.core.stop import Stop
+from servers.core.trace import Trace
 from servers.core.units import Turns, Units
-from servers.core.wait_record import WaitRecord
 from servers.core.workers import Workers
 from servers.models import MODELS, Model, Serve, UnavailableError
 
@@ -61,14 +63,16 @@ def _serve(model: Model, args: argparse.Namespace) -> int:
     upstream = _upstream(args, processes)
     _check_descriptors(max(FEWEST_DESCRIPTORS, processes + FEWEST_DESCRIPTORS // 2))
     with _listener(args.host, args.port, limits) as listener:
-        offer = _Offer(serve, listener, limits, rates, processes, threads, upstream)
+        offer = _Offer(serve, listener, limits, rates, processes, threads, upstream, args.trace)
+        offer.empty_trace()  # before anything is traced that could not be kept
         host, port, *_ = listener.getsockname()
         ready = {"ready": True, "host": host, "port": port, "pid": os.getpid()}
         ready |= {"model": model.name, "workers": workers, **_interpreter()}
         if processes == 1:
-            return _serve_alone(offer, args, ready)
-        if args.record_waits:
-            raise _CannotServeError("--record-waits is for a single process: --workers 1")
+            stop = Stop()
+            _announce(ready)
+            offer.run(Units(args.units), stop)
+            return 0
         group = _workers(offer, args.units)
         _announce(ready)
         return group.wait()
@@ -85,23 +89,6 @@ def _workers(offer: "_Offer", units: int) -> Workers:
         ) from None
 
 
-def _serve_alone(offer: "_Offer", args: argparse.Namespace, ready: dict[str, object]) -> int:
-    stop = Stop()
-    if args.record_waits is None:
-        _announce(ready)
-        offer.run(Units(args.units), stop)
-        return 0
-    record = WaitRecord()
-    try:
-        record.write(args.record_waits)  # before anything is measured that could not be kept
-        _announce(ready)
-        offer.run(Units(args.units), stop, record)
-        record.write(args.record_waits)
-    except OSError as error:
-        raise _CannotServeError(f"cannot write {args.record_waits}: {error.strerror}") from None
-    return 0
-
-
 @dataclass(frozen=True, slots=True)
 class _Offer:
     """What every process of a server serves with."""
@@ -113,16 +100,35 @@ class _Offer:
     processes: int
     threads: int
     upstream: Upstream | None
+    trace_file: Path | None
 
-    def run(self, units: Turns, stop: Stop, record: WaitRecord | None = None) -> None:
+    def run(self, units: Turns, stop: Stop) -> None:
         """Serve until asked to stop."""
         call = Calls(self.upstream).call if self.upstream else None
-        watch = {} if record is None else {"watch_steps": record.watch}
+        trace = Trace(self.rates)
+        watch = {"watch_steps": trace.watch} if self.trace_file else {}
         catalogue = Catalogue(self.rates, call, **watch)
         service = Service(
             catalogue, self.limits, units, stop, self.processes, self.threads, self.upstream
         )
         self.serve(self.listener, service)
+        if self.trace_file:
+            with _writing(self.trace_file):
+                trace.append_to(self.trace_file)
+
+    def empty_trace(self) -> None:
+        """Begin the file of the trace, which each process adds to at its end."""
+        if self.trace_file:
+            with _writing(self.trace_file):
+                self.trace_file.write_bytes(b"")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _CannotServeError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _rates(args: argparse.Namespace) -> Rates:

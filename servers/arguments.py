@@ -59,8 +59,8 @@ def parser() -> argparse.ArgumentParser:
     ):
         arguments.add_argument(name, type=_seconds, default=default_s, metavar="T",
                                help=f"{limit} (default {default_s:g}s)")  # fmt: skip
-    arguments.add_argument("--record-waits", type=Path, metavar="FILE",
-                           help="write down how long each delay took, at the end")  # fmt: skip
+    arguments.add_argument("--trace", type=Path, metavar="FILE",
+                           help="write down what each step did and when, at the end")  # fmt: skip
     arguments.add_argument("--list", action="store_true", help="describe the models as JSON")
     arguments.add_argument("--calibrate", action="store_true", help="measure rounds as JSON")
     return arguments

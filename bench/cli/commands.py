@@ -9,7 +9,19 @@ from collections.abc import Sequence
 import typer
 from typer.main import get_command
 
-from bench.cli import capacity, compare, doctor, export, fetch, gate, load, report, run, serve
+from bench.cli import (
+    capacity,
+    compare,
+    doctor,
+    export,
+    fetch,
+    gate,
+    load,
+    report,
+    run,
+    serve,
+    trace,
+)
 from bench.errors import UserError
 
 app = typer.Typer(
@@ -28,6 +40,7 @@ app.command("load", **load.SETTINGS)(load.load)
 app.command("fetch", **fetch.SETTINGS)(fetch.fetch)
 app.command("capacity")(capacity.capacity)
 app.command("doctor")(doctor.doctor)
+app.command("trace")(trace.trace)
 app.command("serve", **serve.SETTINGS)(serve.serve)
 
 

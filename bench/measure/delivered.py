@@ -1,10 +1,9 @@
 """The delivered delay: how much later than asked the waits of each model really ended.
 
-A fresh process of each records its own waits while it is loaded for a moment, and hands them over
-when it is asked to stop. Runs after the rounds, since recording costs. Must not know rounds.
+A fresh server of each traces its own waits while it is loaded for a moment, and hands them over
+when it is asked to stop. Runs after the rounds, since tracing costs. Must not know rounds.
 """
 
-import json
 import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -12,9 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.measure.generator import Generator
+from bench.measure.plan import Server
 from bench.measure.process import Process, TargetError
 from bench.measure.profile import work_of
 from bench.measure.targets import Target
+from bench.measure.tracing import steps_in
 
 LOADS = {"idle": 1, "loaded": 64}
 WINDOW_S = 1.0
@@ -38,8 +39,8 @@ def measure_waits(
 ) -> dict[str, Any]:
     """One line of waits.jsonl. Raises TargetError where the target or the generator fails."""
     with TemporaryDirectory(prefix="crossover-") as folder:
-        file = Path(folder) / "waits.json"
-        with target.launch_recording(cores, file) as process:
+        file = Path(folder) / "steps.jsonl"
+        with target.traced(file).launch(Server(target.name), cores, None) as process:
             ready = process.wait_ready()
             one = target.model.serves_one_at_a_time
             connections = LOADS[load]
@@ -57,7 +58,7 @@ def measure_waits(
             )
             generator.release()
             process.stop()
-            oversleep_ns = recorded_ns(process, file)
+            oversleep_ns = oversleep_in(process, file)
     return {
         "target": target.name,
         "asked_s": delay_s,
@@ -79,13 +80,9 @@ def summary_us(oversleep_ns: Sequence[int]) -> dict[str, float]:
     return {name: ns / 1e3 for name, ns in values.items()}
 
 
-def recorded_ns(process: Process, file: Path) -> list[int]:
-    """How much longer than asked each wait took. Raises TargetError where the file has none."""
-    try:
-        recorded = json.loads(file.read_text())
-        waits = [int(ns) for ns in recorded["oversleep_ns"]]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise TargetError(process.complaint(f"recorded no waits ({error})")) from None
-    if not waits:
-        raise TargetError(process.complaint("recorded no waits"))
-    return waits
+def oversleep_in(process: Process, file: Path) -> list[int]:
+    """How much longer than asked each delay took, in ns. Raises TargetError where none did."""
+    delays = [step for step in steps_in(process, file) if step["step"] == "delay"]
+    if not delays:
+        raise TargetError(process.complaint("traced no delays"))
+    return [step["ended_ns"] - step["began_ns"] - round(step["asked_s"] * 1e9) for step in delays]

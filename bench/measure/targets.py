@@ -69,15 +69,9 @@ class Target:
         ]
         return Process(str(server), words, cores=cores, env=self.env)
 
-    def launch_recording(self, cores: Collection[int], waits: Path) -> Process:
-        """Start it so that it writes how long its waits took into a file when it is stopped.
-
-        One process does that, whatever number the model usually has.
-        """
-        words = [*self.command, "--record-waits", str(waits)]
-        if self.model.workers_are == "processes" and self.model.default_workers != 1:
-            words += ["--workers", "1"]
-        return Process(self.name, words, cores=cores, env=self.env)
+    def traced(self, file: Path) -> "Target":
+        """The same target, which writes what its steps did into a file when it is stopped."""
+        return replace(self, command=(*self.command, "--trace", str(file)))
 
     def asked(self, point: Point) -> Point:
         """The point as its requests have it: the path, and how long that is known to wait."""

@@ -22,9 +22,10 @@ from typing import Any
 from bench.errors import UserError
 from bench.measure.ceiling import NULL_SERVER
 from bench.measure.cores import CoreChoice, cores_here
-from bench.measure.delivered import recorded_ns
+from bench.measure.delivered import oversleep_in
 from bench.measure.generator import Generator, spin_ns_on
 from bench.measure.models import calibrate, known_models
+from bench.measure.plan import Server
 from bench.measure.process import Process
 from bench.measure.targets import driver_target
 from bench.trials.pairs import exit_code, parser_of
@@ -136,14 +137,14 @@ def _measured_waits(cores: CoreChoice, connections: int) -> dict[str, float]:
     target = driver_target(MODEL, known_models()[MODEL], calibrate(), None, None)
     load: dict[str, Any] = {"connections": connections, "delay_s": DELAY_S, "window_s": 5.0}
     with TemporaryDirectory(prefix="crossover-") as folder, Generator(cores.generator) as generator:
-        file = Path(folder) / "waits.json"
-        with target.launch_recording(cores.server, file) as process:
+        file = Path(folder) / "steps.jsonl"
+        with target.traced(file).launch(Server(MODEL), cores.server, None) as process:
             ready = process.wait_ready()
             url = f"http://{ready.host}:{ready.port}/delay={DELAY_S * 1e3:g}ms"
             answer = generator.measure({**load, "url": url, "window_limit_s": 8.0})
             generator.release()
             process.stop()
-            over_ns = recorded_ns(process, file)
+            over_ns = oversleep_in(process, file)
     return {
         "wait_s": DELAY_S + statistics.fmean(over_ns) / 1e9,
         "response_s": answer["response_time_ms"]["mean"] / 1e3,

@@ -17,6 +17,10 @@ class Rates:
     spin_per_us: float
     hash_per_us: float
 
+    def spin_rounds(self, seconds: float) -> int:
+        """Return how many rounds of `spin` take so much CPU."""
+        return round(seconds * 1e6 * self.spin_per_us)
+
     def described(self) -> dict[str, float]:
         """Return what `--calibrate` prints."""
         return {"spin_rounds_per_us": self.spin_per_us, "hash_rounds_per_us": self.hash_per_us}

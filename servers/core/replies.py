@@ -49,10 +49,11 @@ Exchanges = tuple[Exchange, ...]
 CONTINUE: Final = Exchange((), b"HTTP/1.1 100 Continue\r\n\r\n", False)
 
 
-WatchSteps = Callable[[tuple[work.Step, ...]], Iterable[work.Step]]
+WatchSteps = Callable[[bytes, tuple[work.Step, ...]], Iterable[work.Step]]
+"""Is handed a target and steps that it asks for, once; what it returns is carried out instead."""
 
 
-def _unwatched(steps: tuple[work.Step, ...]) -> tuple[work.Step, ...]:
+def _unwatched(target: bytes, steps: tuple[work.Step, ...]) -> tuple[work.Step, ...]:  # noqa: ARG001
     return steps
 
 
@@ -108,7 +109,7 @@ class Catalogue:
         parts = [(asked.steps, first), *((waits, piece) for piece in rest)]
         last = len(rest)
         return tuple(
-            Exchange(self._watch_steps(steps), reply, connection is CLOSE and index == last)
+            Exchange(self._watch_steps(target, steps), reply, connection is CLOSE and index == last)
             for index, (steps, reply) in enumerate(parts)
         )
 

@@ -51,6 +51,7 @@ class Kind(Enum):
 DELAY: Final = Kind.DELAY
 CALL: Final = Kind.CALL
 HOLD: Final = Kind.HOLD
+SPIN: Final = Kind.SPIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,8 @@ def _step(segment: str, name: str, value: str, rates: Rates, call: Call | None) 
     seconds = parse_seconds(value)
     if seconds > MOST_SECONDS:
         raise BadWorkError(f"{segment} is too long; a step takes at most {MOST_SECONDS:.0f}s")
-    if kind is Kind.SPIN:
-        return Step(kind, seconds, partial(spin, round(seconds * 1e6 * rates.spin_per_us)))
+    if kind is SPIN:
+        return Step(kind, seconds, partial(spin, rates.spin_rounds(seconds)))
     if kind is Kind.HASH:
         return Step(kind, seconds, partial(hash_rounds, round(seconds * 1e6 * rates.hash_per_us)))
     if kind is not CALL:

@@ -89,11 +89,14 @@ class Server(socketserver.ThreadingTCPServer):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def write_waits(file: str) -> None:
-    """A hundred waits, each 1 us longer than the one before; then the end."""
-    with Path(file).open("w") as waits:
-        json.dump({"asked_s": [0.001], "oversleep_ns": [1000 * n for n in range(1, 101)]}, waits)
-        waits.flush()
+def write_trace(file: str) -> None:
+    """A hundred delays, each 1 us longer than the one before; then the end."""
+    with Path(file).open("w") as trace:
+        for n in range(1, 101):
+            moments_ns = {"began_ns": 0, "ended_ns": 1_000_000 + 1000 * n}
+            delay = {"step": "delay", "asked_s": 0.001, **moments_ns}
+            trace.write(json.dumps(delay) + "\n")
+        trace.flush()
         os._exit(0)
 
 
@@ -113,13 +116,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes: idle ones, all but one")
     parser.add_argument("--units", type=int)
     parser.add_argument("--upstream")
-    parser.add_argument("--record-waits", help="a file for waits that are made up")
+    parser.add_argument("--trace", help="a file for delays that are made up")
     options = parser.parse_args()
     for _ in range(options.workers - 1):
         if not os.fork():
             signal.pause()
-    if options.record_waits:
-        signal.signal(signal.SIGTERM, lambda *_: write_waits(options.record_waits))
+    if options.trace:
+        signal.signal(signal.SIGTERM, lambda *_: write_trace(options.trace))
     if options.deaf:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with Server(options) as server:

@@ -16,7 +16,7 @@ from bench.measure.stanza import Stanza
 from bench.store import read_run
 from tests.conftest import complaints
 
-COMMANDS = ("run", "report", "compare", "gate", "load", "fetch", "serve")
+COMMANDS = ("run", "report", "compare", "gate", "load", "fetch", "serve", "trace")
 HEAVY = ("matplotlib", "pandas", "scipy", "numpy", "jinja2", "uvloop", "trio", "clients", "servers")
 
 

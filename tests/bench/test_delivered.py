@@ -1,6 +1,5 @@
 """The delivered delay: waits that each model records of itself, after the rounds."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,16 +62,6 @@ def test_after_the_rounds_every_model_says_how_late_its_waits_ended(
     assert len(run.trials) == 3
 
 
-def test_one_process_records_where_a_model_usually_has_several() -> None:
-    ours = odd_target("ours")
-    several = replace(ours, model=replace(ours.model, default_workers=8))
-    threads = replace(several, model=replace(several.model, workers_are="threads"))
-    for target, words in ((ours, []), (several, ["--workers", "1"]), (threads, [])):
-        with target.launch_recording((), Path("/tmp/waits")) as process:
-            assert process.command[-2 - len(words) :] == ["--record-waits", "/tmp/waits", *words]
-            process.kill()
-
-
 def test_without_a_delivered_delay_there_is_no_such_file(tmp_path: Path) -> None:
     run = measure(tmp_path / "r", tiny(grid("a")), [odd_target("a")])
     assert read_waits(run) == []
@@ -85,7 +74,7 @@ def test_what_cannot_be_recorded_is_told_and_the_rest_goes_on(
     """One does not know the flag; another records a hundred waits of 1 to 100 us."""
     monkeypatch.setattr("bench.measure.delivered.WINDOW_S", 0.05)
     sick, well = odd_target("sick"), odd_target("well")
-    script = "import sys; '--record-waits' in sys.argv and exit('what is --record-waits?')"
+    script = "import sys; '--trace' in sys.argv and exit('what is --trace?')"
     command = (*sick.command[:1], "-c", f"{script}\nimport runpy; runpy.run_path(sys.argv.pop(1),"
                " run_name='__main__')", sick.command[-1])  # fmt: skip
     sick = type(sick)("sick", sick.model, command)

@@ -89,12 +89,8 @@ def test_ipv6(start_server: StartServer) -> None:
             "--pool 7 leaves none for some of 8 processes",
         ),
         (
-            ("trio", "--record-waits", "/nowhere/x"),
+            ("trio", "--trace", "/nowhere/x"),
             "cannot write /nowhere/x: No such file or directory",
-        ),
-        (
-            ("trio", "--workers", "2", "--record-waits", "x"),
-            "--record-waits is for a single process: --workers 1",
         ),
         (
             ("trio", "--units", "x"),

@@ -65,10 +65,17 @@ def test_a_drip_of_one_piece_or_of_no_body_is_a_plain_reply() -> None:
     assert len(Catalogue(RATES).exchanges(b"HEAD", b"/body=9/drip=4x2ms", KEEP)) == 1
 
 
+def test_nothing_stands_between_a_driver_and_steps_that_nobody_watches() -> None:
+    (exchange,) = ask(Catalogue(RATES), "/delay=1ms")
+    assert type(exchange.steps) is tuple
+    assert {type(step) for step in exchange.steps} == {Step}
+
+
 def test_steps_can_be_watched_while_they_are_carried_out() -> None:
     seen: list[Step] = []
 
-    def watch(steps: tuple[Step, ...]) -> Iterator[Step]:
+    def watch(target: bytes, steps: tuple[Step, ...]) -> Iterator[Step]:
+        assert target == b"/delay=1ms"
         for step in steps:
             seen.append(step)
             yield step
