@@ -28,6 +28,7 @@ Piece = tuple[int, int, int, int]
 """A thread's native id; from when to when it ran a part of a step, and its CPU time; in ns."""
 
 Parts = tuple[Callable[[], None], ...]
+_Row = tuple[int, bytes, Step, int, int, int, tuple[Piece, ...]]
 
 
 class Trace:
@@ -36,7 +37,7 @@ class Trace:
     def __init__(self, rates: Rates) -> None:
         self._rates = rates
         self._exchanges = count(1)
-        self._rows: list[tuple[int, bytes, Step, int, int, int, tuple[Piece, ...]]] = []
+        self._rows: list[_Row] = []
 
     def watch(self, target: bytes, steps: tuple[Step, ...]) -> Iterable[Step]:
         """Return steps that do the same, and are noted each time that they are carried out."""
@@ -46,13 +47,9 @@ class Trace:
         """Return the number of an exchange that is about to be carried out."""
         return next(self._exchanges)
 
-    def note(
-        self, exchange: int, target: bytes, step: Step, began_ns: int, pieces: Iterable[Piece]
-    ) -> None:
-        """Note a step that has ended now, in the thread that calls."""
+    def note(self, row: _Row) -> None:
+        """Note a step that has ended."""
         if len(self._rows) < MOST_STEPS:
-            ended_ns, thread = time.monotonic_ns(), threading.get_native_id()
-            row = (exchange, target, step, thread, began_ns, ended_ns, tuple(pieces))
             self._rows.append(row)
 
     def append_to(self, path: Path) -> None:
@@ -94,9 +91,12 @@ class _Traced:
         exchange = self._trace.begin()
         for step, parts in self._steps:
             pieces: list[Piece] = []
-            began_ns = time.monotonic_ns()
-            yield Step(step.kind, step.seconds, partial(_run, parts, pieces), step.request)
-            self._trace.note(exchange, self._target, step, began_ns, pieces)
+            handed = Step(step.kind, step.seconds, partial(_run, parts, pieces), step.request)
+            thread, began_ns = threading.get_native_id(), time.monotonic_ns()
+            yield handed
+            ended_ns = time.monotonic_ns()
+            row = (exchange, self._target, step, thread, began_ns, ended_ns, tuple(pieces))
+            self._trace.note(row)
 
 
 def _run(parts: Parts, pieces: list[Piece]) -> None:
