@@ -89,13 +89,11 @@ class ClosedEngine(Engine):
         started_ns, mark = self._schedule_starts(), self.record.mark()
         limit_ns = self._warm_up_limit_ns(started_ns)
         loop, connections = self.loop, self.load.own_connections
-        in_turn = self.load.serves_one_at_a_time
-        warm_up = WarmUp(self.record, 1 if in_turn else connections, connections, limit_ns)
+        turn = 1 if self.load.serves_one_at_a_time else connections
+        warm_up = WarmUp(self.record, turn, connections, limit_ns)
         loop.pump(
             lambda now: (
-                warm_up.is_over(
-                    now, all_served=in_turn or (loop.unserved == 0 and not loop.pending)
-                )
+                warm_up.is_over(now, all_served=loop.unserved == 0 and not loop.pending)
                 or self.interrupted
             )
         )

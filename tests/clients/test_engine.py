@@ -208,14 +208,15 @@ def test_the_window_holds_neither_the_warm_up_nor_the_drain() -> None:
     assert completions(raw) <= len(server.requests) - 33 - 16, "33 warm up, 16 are drained"
 
 
-def test_the_warm_up_ends_when_every_connection_has_been_served() -> None:
+@pytest.mark.parametrize("one_at_a_time", [False, True])
+def test_the_warm_up_ends_when_every_connection_has_been_served(one_at_a_time: bool) -> None:
     """Not before: the last connection's first reply takes 0.3 s. And not at its limit of 30 s."""
 
     def slow_to_the_third(turn: Turn) -> None:
         turn.wait(0.3 if (turn.connection, turn.nth_on_connection) == (3, 1) else 0)
         turn.send()
 
-    raw, _ = run(slow_to_the_third, connections=3)
+    raw, _ = run(slow_to_the_third, connections=3, serves_one_at_a_time=one_at_a_time)
     assert 300_000_000 <= raw.warmup_ns < 30_000_000_000
 
 
