@@ -20,16 +20,22 @@ def test_a_worker_leaves_the_clients_that_it_has_no_time_for_to_others(
     When the first reply is there, the loop has gone round two or three times.
     """
     server = start_server(model, "--workers", "2")
-    warmed = server.connect()  # both are served from now on, and none starts anew
-    warmed.sendall(get())
-    assert warmed.recv(100)
     workers = psutil.Process(server.process.pid).children()
-    for worker in workers:
-        worker.suspend()
-    clients = [server.connect() for _ in range(CLIENTS)]
-    for client in clients:
-        client.sendall(get("/block=300ms"))
+    assert len(workers) == 2
+    for busy in workers:  # the other one has started when it serves
+        busy.suspend()
+        try:
+            warmed = server.connect()
+            warmed.sendall(get())
+            assert warmed.recv(100)
+        finally:
+            busy.resume()
     try:
+        for worker in workers:
+            worker.suspend()
+        clients = [server.connect() for _ in range(CLIENTS)]
+        for client in clients:
+            client.sendall(get("/block=300ms"))
         workers[0].resume()
         assert clients[0].recv(100)
         workers[0].suspend()
