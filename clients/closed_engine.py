@@ -3,15 +3,13 @@
 Connect and serve each connection once; then, in one burst or several, warm up, measure and drain.
 """
 
-from collections.abc import Callable
-
 from clients.closed import ClosedLoop
 from clients.engine import Engine, OnSecond, no_collection
 from clients.load import Load, Raw
 from clients.loop import clock_ns
 from clients.schedule import spread_starts
 from clients.warmup import WarmUp
-from clients.window import Window
+from clients.window import Standing, Window
 
 EASILY_ACCEPTED = 64  # so many connections are accepted in no time, whatever the server is doing
 
@@ -42,7 +40,8 @@ class ClosedEngine(Engine):
             opened_ns = self._warm_up()
             close_window = self._open_window(opened_ns)
             self.loop.in_window = True
-            window = Window(self.load, self.record, opened_ns, self._fewest_since_now())
+            standing = Standing(self.loop.connections, opened_ns)
+            window = Window(self.load, self.record, opened_ns, standing)
             self.loop.pump(lambda now: window.may_close(now) or self.interrupted)
             close_window(window.closed_ns(clock_ns()))
             self.loop.in_window = False
@@ -102,14 +101,6 @@ class ClosedEngine(Engine):
         self.warmup_ns += opened_ns - started_ns
         self.bursts_unsettled += not warm_up.settled
         return opened_ns
-
-    def _fewest_since_now(self) -> Callable[[], int]:
-        """Tells how many replies the connection with the fewest has had since."""
-        connections = self.loop.connections
-        had = [conn.replies for conn in connections]
-        return lambda: min(
-            conn.replies - before for conn, before in zip(connections, had, strict=True)
-        )
 
     def _warm_up_limit_ns(self, started_ns: int) -> int:
         return started_ns + round((self.load.warmup_limit_s + self.load.delay_s) * 1e9)

@@ -48,9 +48,9 @@ class Load:
     The window of a closed loop opens on a completion, once the target has settled (see
     `clients.warmup`) or `warmup_limit_s` is over, and closes on the first completion after both
     `window_s` and `completions_wanted`, or on the clock after `window_limit_s`. After `saturated_s`
-    it needs no more than `completions_saturated` (None: as many as ever). Where some connection has
-    had less than `share_of_each` of what the average has had by then, it stays open for up to
-    `stretched_s` in all.
+    it needs no more than `completions_saturated` (None: as many as ever). While some connection has
+    had less than `share_of_each` of what the average has had, or requests have been outstanding for
+    longer or shorter than when it opened, it stays open for up to `stretched_s` in all.
 
     An open loop follows the schedule for `warmup_s` and then for `window_s`. What is measured are
     the requests that the schedule has in the window; a reply may come up to `drain_s` later. At

@@ -19,9 +19,10 @@ SATURATED_DELAYS = 11
 BURST_S = 0.05
 BURST_DELAYS = 20
 BURST_S_PER_CONNECTION = 4e-4
-# While a connection has had less of the average than this, a window may be so much longer.
+# While a connection has had less of the average than this, or waits for longer or shorter than at
+# its start, a window may be so much longer.
 SHARE_OF_EACH = 0.5
-STRETCH = 4
+STRETCH = 8
 WARMUP_LIMIT_S = 5.0
 WINDOW_LIMIT_S = 15.0
 

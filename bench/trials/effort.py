@@ -99,7 +99,7 @@ def in_words(found: Mapping[str, float]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print both; always 0, since it is a comparison and no target."""
     parser = argparse.ArgumentParser(prog="python -m bench.trials.effort", description=__doc__)
-    parser.add_argument("--budget", default="4m20s")
+    parser.add_argument("--budget", default="4m35s")
     parser.add_argument("--runs", type=int, default=1, help="how many of each")
     parser.add_argument("--aa", action="store_true", help="one model against itself, adaptive only")
     options = parser.parse_args(arguments)

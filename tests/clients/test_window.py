@@ -1,19 +1,34 @@
 """When a window may close: on a fake clock, with completions put into the record by hand."""
 
+from clients.connection import Connection
 from clients.load import Load
 from clients.record import Record
 from clients.request import build_request
-from clients.window import Window
+from clients.response import ResponseFramer
+from clients.window import Standing, Window
 
 MS = 1_000_000
 
 
-def window(fewest: int = 0, **fields: object) -> tuple[Window, Record]:
+def connections(began_ms: int = 0) -> list[Connection]:
+    """Four, with a request outstanding on each since then."""
+    made = [Connection(index, ResponseFramer(), b"") for index in range(4)]
+    for conn in made:
+        conn.outstanding, conn.began_ns = True, began_ms * MS
+    return made
+
+
+def window(**fields: object) -> tuple[Window, Record]:
     """A window opened at 0 on 4 connections: 100 ms long, 40 completions unless said otherwise."""
+    return window_on(connections(), **fields)
+
+
+def window_on(conns: list[Connection], **fields: object) -> tuple[Window, Record]:
+    """The same on these connections."""
     plain = {"connections": 4, "window_s": 0.1, "completions_wanted": 40, "window_limit_s": 2.0}
     record = Record()
     load = Load(build_request("http://h/"), **{**plain, **fields})  # type: ignore[arg-type]
-    return Window(load, record, 0, lambda: fewest), record
+    return Window(load, record, 0, Standing(conns, 0)), record
 
 
 def complete(record: Record, count: int, at_ms: int) -> int:
@@ -83,29 +98,55 @@ def test_what_was_recorded_before_it_opened_does_not_count() -> None:
     record = Record()
     complete(record, 100, at_ms=0)
     load = Load(build_request("http://h/"), connections=4, window_s=0.1, completions_wanted=40)
-    now = Window(load, record, 0, lambda: 0)
+    now = Window(load, record, 0, Standing(connections(), 0))
     assert not now.may_close(complete(record, 39, at_ms=150))
     assert now.may_close(complete(record, 1, at_ms=151))
 
 
+def served(conns: list[Connection], replies: int, at_ms: int) -> list[Connection]:
+    """Each has had so many more replies, the last at `at_ms`, when its next request began."""
+    for conn in conns:
+        conn.replies += replies
+        conn.began_ns = at_ms * MS
+    return conns
+
+
+STRETCH = {"share_of_each": 0.5, "stretched_s": 0.4}
+
+
 def test_it_stays_open_for_a_connection_that_had_less_than_its_share() -> None:
     """Looked at once in as many replies as there are connections; in the end it closes anyway."""
-    fields = {"share_of_each": 0.5, "stretched_s": 0.4}
-    now, record = window(fewest=5, **fields)
+    conns = connections()
+    now, record = window_on(conns, **STRETCH)
+    served(conns, 5, at_ms=150)
     assert now.may_close(complete(record, 40, at_ms=150)), "each has had half of 10"
-    now, record = window(fewest=4, **fields)
+    conns = connections()
+    now, record = window_on(conns, **STRETCH)
+    served(conns, 4, at_ms=150)
     assert not now.may_close(complete(record, 40, at_ms=150))
+    served(conns, 0, at_ms=395)
     assert not now.may_close(complete(record, 3, at_ms=399))
     assert not now.may_close(complete(record, 0, at_ms=400)), "in the middle of a step"
     assert now.may_close(complete(record, 1, at_ms=401))
 
 
 def test_a_share_that_comes_late_closes_it() -> None:
-    had = [4]
-    record = Record()
-    fields = {"window_s": 0.1, "share_of_each": 0.5, "stretched_s": 0.4}
-    load = Load(build_request("http://h/"), connections=4, **fields)  # type: ignore[arg-type]
-    now = Window(load, record, 0, lambda: had[0])
+    conns = connections()
+    now, record = window_on(conns, **STRETCH)
+    served(conns, 4, at_ms=150)
     assert not now.may_close(complete(record, 40, at_ms=150))
-    had[0] = 6
+    served(conns, 2, at_ms=151)
     assert now.may_close(complete(record, 4, at_ms=151))
+
+
+def test_it_stays_open_until_requests_are_as_old_as_at_its_start() -> None:
+    """Begun 50 ms before it opened and all just answered: 40 ms of 150 that nobody waits now."""
+    conns = connections(began_ms=-50)
+    now, record = window_on(conns, **STRETCH)
+    served(conns, 10, at_ms=140)
+    assert not now.may_close(complete(record, 40, at_ms=150))
+    assert now.may_close(complete(record, 4, at_ms=186)), "46 ms old: 4 of 186 is within 3 %"
+    conns = connections(began_ms=-50)
+    now, record = window_on(conns)
+    served(conns, 10, at_ms=140)
+    assert now.may_close(complete(record, 40, at_ms=150)), "where it may not be stretched"
