@@ -2,8 +2,9 @@
 
 One run spends its budget as it does; the other measures every point in every round, for the same
 time. Printed for each: how many throughput comparisons were decided, the median half-width of their
-intervals, and how wide the intervals of the crossovers are. With `--aa` a model is compared with
-itself: how many are called for either side?
+intervals, how wide the intervals of the crossovers are, and after how long the one had as many
+comparisons that are narrow enough to be settled as the other had in the end. With `--aa` a model is
+compared with itself: how many are called for either side?
 """
 
 import argparse
@@ -13,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench.analyse.crossings import crossings_of
 from bench.analyse.verdicts import judge
@@ -69,6 +72,42 @@ def crossover_spans(run: Run) -> dict[tuple[str, ...], float]:
     }
 
 
+def narrow_after(run: Run) -> list[tuple[float, int]]:
+    """(seconds, comparisons) after each round: how many had an interval that is narrow enough.
+
+    Narrow enough is the run's own `precision`, the half-width at which it settles a comparison.
+    """
+    found = []
+    for last in sorted({trial["round"] for trial in run.trials}):
+        trials = [trial for trial in run.trials if trial["round"] <= last]
+        rows = judge(replace(run, trials=trials))["comparisons"]
+        count = sum(_is_narrow(row, run.config["precision"]) for row in rows)
+        found.append((max(trial["t_s"] for trial in trials), count))
+    return found
+
+
+def _is_narrow(row: Mapping[str, Any], precision: float) -> bool:
+    if row["metric"] != "throughput" or not row["low"] or not row["high"]:
+        return False
+    return math.log(row["high"] / row["low"]) / 2 <= precision
+
+
+def times_in_words(fixed: Sequence[Run], adaptive: Sequence[Run]) -> str:
+    """When the adaptive run of each pair had as many narrow comparisons as the other in the end."""
+    lines = []
+    for of_fixed, of_adaptive in zip(
+        map(narrow_after, fixed), map(narrow_after, adaptive), strict=True
+    ):
+        end_s, wanted = of_fixed[-1]
+        when_s = next((t_s for t_s, count in of_adaptive if count >= wanted), None)
+        when = "never" if when_s is None else f"after {when_s:.0f} s, {when_s / end_s:.2f} of that"
+        lines.append(
+            f"narrow enough with every point in every round: {wanted} after {end_s:.0f} s; as many"
+            f" where intervals are wide {when}, {of_adaptive[-1][1]} in the end"
+        )
+    return "\n".join(lines)
+
+
 def spans_in_words(fixed: Sequence[Spans], adaptive: Sequence[Spans]) -> str:
     """Both ways side by side, on the crossovers that both runs of a pair found."""
     both = [
@@ -105,14 +144,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     name = "aa" if options.aa else "quick"
     totals: dict[bool, list[dict[str, float]]] = {False: [], True: []}
-    spans: dict[bool, list[Spans]] = {False: [], True: []}
+    runs: dict[bool, list[Run]] = {False: [], True: []}
     with tempfile.TemporaryDirectory(prefix="crossover-effort-") as folder:
         for seed in range(1, options.runs + 1):
             for fixed in [False] if options.aa else [seed % 2 == 0, seed % 2 == 1]:
                 run = measured(name, options.budget, Path(folder), seed, fixed=fixed)
                 found = figures(run)
                 totals[fixed].append(found)
-                spans[fixed].append(crossover_spans(run))
+                runs[fixed].append(run)
                 what = "every point in every round" if fixed else "where intervals are wide"
                 print(f"{name}, {options.budget}, {what}: {in_words(found)}", flush=True)
     if options.aa:
@@ -120,7 +159,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         total = sum(found["comparisons"] for found in totals[False])
         print(f"A/A: {called:.0f} of {total:.0f} comparisons were called for either side")
     else:
+        spans = {fixed: list(map(crossover_spans, found)) for fixed, found in runs.items()}
         print(spans_in_words(spans[True], spans[False]))
+        print(times_in_words(runs[True], runs[False]))
     return 0
 
 
