@@ -6,13 +6,13 @@ import socket
 import time
 from asyncio import StreamReader, StreamWriter
 from contextlib import suppress
-from typing import Any
 
 from servers.core.http1 import Connection
-from servers.core.listen import BACKLOG, OUT_OF_RESOURCES, RECEIVE_BYTES, end_input
+from servers.core.listen import BACKLOG, RECEIVE_BYTES, end_input
 from servers.core.service import Service
 from servers.core.watch import INTERVAL_S, Watch
 from servers.core.work import CALL, DELAY, HOLD
+from servers.waits.asyncio_server import receive_as_others_do, report
 from servers.waits.asyncio_waits import Waits
 
 
@@ -24,12 +24,13 @@ def serve(listener: socket.socket, service: Service, loop: str) -> None:
 
 async def _serve(listener: socket.socket, service: Service) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_report)
+    loop.set_exception_handler(report)
     watch: Watch[StreamWriter] = Watch(service.limits)
     waits = Waits(service)
 
     async def run(reader: StreamReader, writer: StreamWriter) -> None:
         connection = service.connection()
+        receive_as_others_do(writer.transport)
         with watch.over(writer, connection, writer.transport.get_write_buffer_size):
             if service.stop.requested:
                 end_input(writer.get_extra_info("socket"))
@@ -91,9 +92,3 @@ async def _reap(watch: Watch[StreamWriter]) -> None:
         await asyncio.sleep(INTERVAL_S)
         for writer in watch.overdue(time.monotonic()):
             writer.transport.abort()
-
-
-def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report what goes wrong, but for a lack of descriptors: the loop tries again by itself."""
-    if getattr(context.get("exception"), "errno", None) not in OUT_OF_RESOURCES:
-        loop.default_exception_handler(context)
