@@ -1,4 +1,4 @@
-"""What a read costs: a model whose reads fetch memory anew each time would look slow by bad luck."""
+"""What a read costs: a model that fetches memory anew for each would look slow by bad luck."""
 
 from pathlib import Path
 
