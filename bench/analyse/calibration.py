@@ -11,35 +11,41 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.analyse.limits import places_each
-from bench.analyse.model import Load, Parameters, predict
+from bench.analyse.model import Curve, Load, Parameters, inside, predict
 from bench.analyse.works import asked_s, steps_of
 
 Target = Mapping[str, Any]
 Point = Mapping[str, Any]
 
-# From this share of its cores on, a target is taken to be as busy as it gets.
+# From this share of its cores on, a target is taken to be as busy as it gets, or busy.
 SATURATED = 0.9
+BUSY = 0.5
 _HALVINGS = 40
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What is used of a cell: its point, its throughput, and the CPU that its requests took."""
+    """What is used of a cell: its point, its throughput, and the CPU that its requests took.
+
+    `utilisation` is the share of its cores that the target kept busy; not known is 0.
+    """
 
     point: Point
     throughput_rps: float
-    cpu_s: float | None
-    utilisation: float | None
+    cpu_s: float | None = None
+    utilisation: float = 0.0
 
 
 def is_calibration(point: Point, of_target: Sequence[Point]) -> bool:
     """Whether a point is there to fit its target, among all points of the same target and mode.
 
     Those are, with at most half of the largest number of connections: works that wait for nothing,
-    and of works that are one delay the shortest.
+    and of works that are one delay the shortest. Where workers are an axis, its first value is
+    calibrated.
     """
     largest = max(other["connections"] for other in of_target)
-    if 2 * point["connections"] > largest:
+    first = min(other["workers"] or 0 for other in of_target)
+    if 2 * point["connections"] > largest or (point["workers"] or 0) != first:
         return False
     delays = [other["delay_s"] for other in of_target if _is_one_delay(other)]
     waits_least = _is_one_delay(point) and point["delay_s"] == min(delays)
@@ -61,6 +67,7 @@ def load_of(point: Point) -> Load:
         waits=waits,
         cpu_s=asked.get("spin", 0.0) + asked.get("hash", 0.0),
         block_s=block_s,
+        blocks=sum(name == "block" for name, _ in steps_of(point["work"])),
         hold_s=hold_s,
         workers=int(point["workers"]) if point.get("workers") else None,
         units=int(point.get("units") or 1),
@@ -76,15 +83,14 @@ def fit(target: Target, cells: Sequence[Measured]) -> Parameters | None:
     plain = [cell for cell in idle if not load_of(cell.point).cpu_s]
     if not plain:
         return None
-    fitted = _structure(target, plain)
+    most = max(map(_count, cells))
+    fitted = replace(_structure(target, plain), calibrated_to=most)
     computing = [cell for cell in idle if load_of(cell.point).cpu_s]
     fitted = replace(fitted, cpu_factor=_cpu_factor(fitted, computing))
     waiting = [cell for cell in cells if cell.point["delay_s"]]
-    if not waiting:
-        return fitted
-    fitted = replace(fitted, wait_cpu_s=_wait_cpu_s(plain, waiting))
-    late = _late(fitted, waiting)
-    return _saturated(replace(fitted, late_s=late), waiting)
+    fitted = replace(fitted, wait_cpu_s=_by_cpu(plain, waiting))
+    fitted = replace(fitted, late_s=_late(fitted, waiting))
+    return replace(fitted, wait_cpu_s=_by_throughput(fitted, waiting))
 
 
 def _structure(target: Target, plain: Sequence[Measured]) -> Parameters:
@@ -98,7 +104,8 @@ def _structure(target: Target, plain: Sequence[Measured]) -> Parameters:
         target=str(target["name"]),
         connection=str(point["connection"]),
         server_cores=cores,
-        demand_s=_curve((cell, 1 / cell.throughput_rps) for cell in plain),
+        calibrated_to=0,
+        demand_s=_by_connections((cell, 1 / cell.throughput_rps) for cell in plain),
         workers=int(target.get("workers") or 1),
         places=places,
         is_loop=target.get("family") == "async" and places is None,
@@ -106,12 +113,16 @@ def _structure(target: Target, plain: Sequence[Measured]) -> Parameters:
     )
 
 
-def _curve(values: Iterable[tuple[Measured, float]]) -> tuple[tuple[int, float], ...]:
-    """By connections; of several cells with as many the geometric mean."""
-    found: dict[int, list[float]] = {}
-    for cell, value in values:
-        found.setdefault(int(cell.point["connections"]), []).append(value)
-    return tuple((n, _middle(found[n])) for n in sorted(found))
+def _by_connections(values: Iterable[tuple[Measured, float]]) -> Curve:
+    return _curve((cell.point["connections"], value) for cell, value in values)
+
+
+def _curve(values: Iterable[tuple[float, float]]) -> Curve:
+    """The values in order; of several at one place their geometric mean."""
+    found: dict[float, list[float]] = {}
+    for at, value in values:
+        found.setdefault(float(at), []).append(value)
+    return tuple((at, _middle(found[at])) for at in sorted(found))
 
 
 def _middle(values: Sequence[float]) -> float:
@@ -122,58 +133,71 @@ def _middle(values: Sequence[float]) -> float:
 
 def _cpu_factor(fitted: Parameters, computing: Sequence[Measured]) -> float:
     """How long a second of asked CPU takes, as the cells that only compute show it."""
-    factors = [
-        _root(
-            lambda factor, cell=cell: _rate(replace(fitted, cpu_factor=factor), cell),  # type: ignore[misc]
-            cell.throughput_rps,
-            4.0,
-        )
-        for cell in computing
-    ]
+    factors = [_factor(fitted, cell) for cell in computing]
     return _middle(factors) if factors else 1.0
 
 
-def _wait_cpu_s(plain: Sequence[Measured], waiting: Sequence[Measured]) -> float:
-    """By how much more CPU a request of the busiest waiting cell takes than one without a wait."""
-    known = [cell for cell in waiting if cell.cpu_s is not None and cell.utilisation is not None]
+def _factor(fitted: Parameters, cell: Measured) -> float:
+    def rate(factor: float) -> float:
+        return _rate(replace(fitted, cpu_factor=factor), cell)
+
+    return _root(rate, cell.throughput_rps, 4.0)
+
+
+def _by_cpu(plain: Sequence[Measured], waiting: Sequence[Measured]) -> Curve:
+    """What a wait costs: how much more CPU a request takes than one without, where that is known.
+
+    Only busy cells count, or else the busiest: an idle target takes more CPU for each request than
+    it would need.
+    """
     without = [cell for cell in plain if cell.cpu_s is not None]
-    if not known or not without:
-        return 0.0
-    busiest = max(known, key=lambda cell: cell.utilisation or 0.0)
-    like = min(without, key=lambda cell: _apart(cell, busiest))
-    more_s = (busiest.cpu_s or 0.0) - (like.cpu_s or 0.0)
-    return max(more_s, 0.0) / max(load_of(busiest.point).waits, 1)
+    known = [cell for cell in waiting if cell.cpu_s is not None and without]
+    busy = [cell for cell in known if cell.utilisation >= BUSY]
+    busy = busy or sorted(known, key=lambda cell: cell.utilisation)[-1:]
+    return _by_connections((cell, _more_cpu_s(cell, without)) for cell in busy)
 
 
-def _apart(one: Measured, other: Measured) -> float:
-    return abs(math.log(one.point["connections"] / other.point["connections"]))
+def _more_cpu_s(cell: Measured, without: Sequence[Measured]) -> float:
+    like = min(without, key=lambda other: abs(math.log(_count(other) / _count(cell))))
+    return max((cell.cpu_s or 0.0) - (like.cpu_s or 0.0), 0.0)
 
 
-def _late(fitted: Parameters, waiting: Sequence[Measured]) -> tuple[tuple[int, float], ...]:
-    """How late waits end, from the cells that are not saturated; of those, the rest of a cycle."""
-    light = [cell for cell in waiting if (cell.utilisation or 0.0) < SATURATED]
-    return _curve((cell, _late_s(fitted, cell)) for cell in light)
+def _count(cell: Measured) -> int:
+    return int(cell.point["connections"])
+
+
+def _late(fitted: Parameters, waiting: Sequence[Measured]) -> Curve:
+    """How late waits end, from the cells that are not saturated."""
+    light = [cell for cell in waiting if cell.utilisation < SATURATED]
+    return _curve((_per_s(fitted, cell), _late_s(fitted, cell)) for cell in light)
+
+
+def _per_s(fitted: Parameters, cell: Measured) -> float:
+    """How many waits would end in a second if nothing but waits took time."""
+    return inside(fitted, load_of(cell.point)) / float(cell.point["delay_s"])
 
 
 def _late_s(fitted: Parameters, cell: Measured) -> float:
     def rate(late_s: float) -> float:
         return _rate(replace(fitted, late_s=((1, late_s),)), cell)
 
-    return _root(rate, cell.throughput_rps, cell.point["connections"] / cell.throughput_rps)
+    return _root(rate, cell.throughput_rps, _count(cell) / cell.throughput_rps)
 
 
-def _saturated(fitted: Parameters, waiting: Sequence[Measured]) -> Parameters:
-    """The same with what a wait costs read off the throughput of the cells that are saturated."""
-    busy = [cell for cell in waiting if (cell.utilisation or 0.0) >= SATURATED]
-    costs = [
-        _root(
-            lambda cost_s, cell=cell: _rate(replace(fitted, wait_cpu_s=cost_s), cell),  # type: ignore[misc]
-            cell.throughput_rps,
-            10 / cell.throughput_rps,
-        )
-        for cell in busy
-    ]
-    return replace(fitted, wait_cpu_s=_middle(costs)) if costs else fitted
+def _by_throughput(fitted: Parameters, waiting: Sequence[Measured]) -> Curve:
+    """The same cost where a target is saturated: there its throughput tells."""
+    costs = dict(fitted.wait_cpu_s)
+    for cell in waiting:
+        if cell.utilisation >= SATURATED:
+            costs[_count(cell)] = _cost_s(fitted, cell)
+    return tuple((n, costs[n]) for n in sorted(costs))
+
+
+def _cost_s(fitted: Parameters, cell: Measured) -> float:
+    def rate(cost_s: float) -> float:
+        return _rate(replace(fitted, wait_cpu_s=((1, cost_s),)), cell)
+
+    return _root(rate, cell.throughput_rps, 10 / cell.throughput_rps)
 
 
 def _rate(parameters: Parameters, cell: Measured) -> float:

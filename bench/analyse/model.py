@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,8 +27,8 @@ from bench.analyse.queueing import (
     several_servers,
 )
 
-Curve = tuple[tuple[int, float], ...]
-"""(connections, seconds) in rising order of connections."""
+Curve = tuple[tuple[float, float], ...]
+"""(connections, or a rate, and seconds there) in rising order."""
 
 # Of what a prediction says: why a target gives no more, and where its requests spend their time.
 CAUSES = ("waiting", "CPU", "workers", "units")
@@ -39,17 +39,19 @@ class Parameters:
     """What was fitted for a target in one connection mode on so many cores; times in seconds.
 
     `demand_s` is one over the throughput without a wait, by connections; `wait_cpu_s` the CPU time
-    that a wait costs besides; `late_s` by how much a wait ends late, by connections; `cpu_factor`
-    how long a second of asked CPU time takes. A target has `workers` times `places` places, or no
-    limit where `places` is None. A blocking call stops all that `is_loop`. `lanes` is on how many
-    cores it can compute at once.
+    that a wait costs besides, by connections; `late_s` by how much a wait ends late, by how many
+    would end in a second if nothing but waits took time; `cpu_factor` how long a second of asked
+    CPU time takes. A target has `workers` times `places` places, or no limit where `places` is
+    None. A blocking call stops all of what `is_loop`. `lanes` is on how many cores it can compute
+    at once. The fit rests on up to `calibrated_to` connections.
     """
 
     target: str
     connection: str
     server_cores: int
+    calibrated_to: int
     demand_s: Curve
-    wait_cpu_s: float = 0.0
+    wait_cpu_s: Curve = ()
     late_s: Curve = ()
     cpu_factor: float = 1.0
     workers: int = 1
@@ -57,33 +59,27 @@ class Parameters:
     is_loop: bool = False
     lanes: int = 1
 
-    @property
-    def calibrated_to(self) -> int:
-        """The largest number of connections that the parameters rest on."""
-        return max(n for n, _ in (*self.demand_s, *self.late_s))
-
     def as_json(self) -> dict[str, Any]:
         """Plain values under the names of the fields; a curve is a list of pairs."""
         curves = {name: [list(pair) for pair in getattr(self, name)] for name in _CURVES}
-        return asdict(self) | curves | {"calibrated_to": self.calibrated_to}
+        return asdict(self) | curves
 
 
-_CURVES = ("demand_s", "late_s")
+_CURVES = ("demand_s", "wait_cpu_s", "late_s")
 
 
 def from_json(values: Mapping[str, Any]) -> Parameters:
     """The parameters in an object that `as_json` made."""
-    curves = {name: tuple((int(n), float(s)) for n, s in values[name]) for name in _CURVES}
-    rest = {key: value for key, value in values.items() if key != "calibrated_to"}
-    return Parameters(**{**rest, **curves})
+    curves = {name: tuple((float(x), float(y)) for x, y in values[name]) for name in _CURVES}
+    return Parameters(**{**values, **curves})
 
 
 @dataclass(frozen=True)
 class Load:
     """What is asked of a target; times in seconds of one request.
 
-    `delay_s` is waited in `waits` waits, `block_s` in calls that block their thread, `hold_s` with
-    one of `units` units; `cpu_s` is computed. `workers` None is the target's own number.
+    `delay_s` is waited in `waits` waits, `block_s` in `blocks` calls that block their thread,
+    `hold_s` with one of `units` units; `cpu_s` is computed. `workers` None is the target's own.
     """
 
     connections: int
@@ -91,6 +87,7 @@ class Load:
     waits: int = 0
     cpu_s: float = 0.0
     block_s: float = 0.0
+    blocks: int = 0
     hold_s: float = 0.0
     workers: int | None = None
     units: int = 1
@@ -190,50 +187,62 @@ def inside(parameters: Parameters, load: Load) -> int:
 
 def think_s(parameters: Parameters, load: Load) -> float:
     """The time that a request spends in waits that keep nobody else waiting, lateness included."""
-    waited_s = load.delay_s + (0.0 if parameters.is_loop else load.block_s)
-    if not waited_s or not load.waits:
+    waits, waited_s = _waits(parameters, load), load.delay_s
+    waited_s += 0.0 if parameters.is_loop else load.block_s
+    if not waits:
         return waited_s
-    return waited_s + load.waits * on_curve(parameters.late_s, load.connections)
+    per_s = inside(parameters, load) * waits / (waited_s + load.hold_s)
+    return waited_s + waits * on_curve(parameters.late_s, per_s)
+
+
+def _waits(parameters: Parameters, load: Load) -> int:
+    """How often a request waits and lets others go on."""
+    return load.waits + (0 if parameters.is_loop else load.blocks)
 
 
 def cpu_rates(parameters: Parameters, load: Load) -> list[float]:
     """The rates of the CPU with 1, 2, ... of the requests that are inside there.
 
-    What all connections cost without a wait scales the whole curve where some wait outside.
+    What all connections cost without a wait scales the whole curve where some wait outside. A call
+    that blocks a loop takes it as computing does, and ends as late as waits of an idle target.
     """
-    n = inside(parameters, load)
-    lanes = parameters.lanes
-    besides_s = load.cpu_s * parameters.cpu_factor + load.waits * parameters.wait_cpu_s
-    besides_s += load.block_s if parameters.is_loop else 0.0
-    demand = demand_of(parameters.demand_s, max(n, load.connections))
-    outside = demand[load.connections - 1] / demand[n - 1]
-    return [1 / (demand[j - 1] * outside + besides_s / min(j, lanes)) for j in range(1, n + 1)]
+    n, lanes = inside(parameters, load), parameters.lanes
+    wait_cpu_s = rising(parameters.wait_cpu_s, load.connections)
+    besides_s = load.cpu_s * parameters.cpu_factor + _waits(parameters, load) * wait_cpu_s
+    if parameters.is_loop and load.blocks:
+        besides_s += load.block_s + load.blocks * on_curve(parameters.late_s, 0)
+    outside = 1.0
+    if n < load.connections:
+        outside = rising(parameters.demand_s, load.connections) / rising(parameters.demand_s, n)
+    return [
+        1 / (rising(parameters.demand_s, j) * outside + besides_s / min(j, lanes))
+        for j in range(1, n + 1)
+    ]
 
 
-def demand_of(curve: Curve, most: int) -> list[float]:
-    """The demand with 1 to `most` connections, in seconds.
+def rising(curve: Curve, at: float) -> float:
+    """The value of a curve that goes on beyond its last point as between its last two.
 
-    Between calibrated numbers it is a power of them; beyond the last it goes on rising by as much
-    for each connection as between the last two, and never falls.
+    There it is linear, and never falls: each connection adds as much.
     """
-    (*_, before), last = (curve[:-1] or curve[-1:]), curve[-1]
-    known = [on_curve(curve, n) for n in range(1, min(most, last[0]) + 1)]
-    step_s = max(last[1] - before[1], 0.0) / max(last[0] - before[0], 1)
-    return known + [last[1] + step_s * (n - last[0]) for n in range(last[0] + 1, most + 1)]
+    if len(curve) < 2 or at <= curve[-1][0]:
+        return on_curve(curve, at)
+    (x0, y0), (x1, y1) = curve[-2:]
+    return y1 + max(y1 - y0, 0.0) / (x1 - x0) * (at - x1)
 
 
-def on_curve(curve: Sequence[tuple[int, float]], connections: int) -> float:
-    """The value at a number of connections: linear in its logarithm, flat beyond the ends.
+def on_curve(curve: Curve, at: float) -> float:
+    """The value of a curve: a power between two points (linear if one is 0), flat beyond the ends.
 
-    Positive values are interpolated by their logarithms. No curve at all is 0.
+    No curve at all is 0.
     """
     if not curve:
         return 0.0
-    if connections <= curve[0][0]:
+    if at <= curve[0][0]:
         return curve[0][1]
-    for (n0, y0), (n1, y1) in itertools.pairwise(curve):
-        if connections <= n1:
-            share = math.log(connections / n0) / math.log(n1 / n0)
+    for (x0, y0), (x1, y1) in itertools.pairwise(curve):
+        if at <= x1:
+            share = math.log(at / x0) / math.log(x1 / x0)
             if y0 > 0 and y1 > 0:
                 return math.exp(math.log(y0) + share * math.log(y1 / y0))
             return y0 + share * (y1 - y0)
@@ -248,7 +257,7 @@ def _solve(parameters: Parameters, load: Load, n: int) -> Closed:
 
 
 def _network(parameters: Parameters, load: Load, n: int) -> Closed:
-    stations: Iterable[Sequence[float]] = [cpu_rates(parameters, load)]
+    stations = [cpu_rates(parameters, load)]
     if load.hold_s:
-        stations = [*stations, several_servers(load.units, load.hold_s, n)]
-    return closed(think_s(parameters, load), list(stations), n)
+        stations.append(several_servers(load.units, load.hold_s, n))
+    return closed(think_s(parameters, load), stations, n)
