@@ -93,9 +93,12 @@ def model_of_run(run: Run, trials: pd.DataFrame) -> Modelled:
     """
     targets = {target["name"]: target for target in run.info["targets"]}
     parameters, predicted, not_fitted = [], [], []
-    for (name, mode, _), cells in _groups(trials).items():
-        target = targets.get(name)
-        if target is None or "{" not in (target.get("path") or "{work}"):
+    groups = _groups(trials)
+    places = {name: place for place, name in enumerate(targets)}
+    known_groups = [group for group in groups if group[0] in places]
+    for name, mode, cores in sorted(known_groups, key=lambda g: (g[1] == "close", places[g[0]], g)):
+        target, cells = targets[name], groups[name, mode, cores]
+        if "{" not in (target.get("path") or "{work}"):
             continue
         declared = [cell for cell in cells if _is_declared(run, cell)]
         points = [cell["point"] for cell in declared]
