@@ -39,7 +39,7 @@ class Parameters:
     """What was fitted for a target in one connection mode on so many cores; times in seconds.
 
     `demand_s` is one over the throughput without a wait, by connections; `wait_cpu_s` the CPU time
-    that a wait costs besides, by connections; `late_s` by how much a wait ends late, by how many
+    that a wait costs besides, by connections (flat beyond them); `late_s` by how much a wait ends late, by how many
     would end in a second if nothing but waits took time; `cpu_factor` how long a second of asked
     CPU time takes. A target has `workers` times `places` places, or no limit where `places` is
     None. A blocking call stops all of what `is_loop`. `lanes` is on how many cores it can compute
@@ -207,7 +207,7 @@ def cpu_rates(parameters: Parameters, load: Load) -> list[float]:
     that blocks a loop takes it as computing does, and ends as late as waits of an idle target.
     """
     n, lanes = inside(parameters, load), parameters.lanes
-    wait_cpu_s = rising(parameters.wait_cpu_s, load.connections)
+    wait_cpu_s = on_curve(parameters.wait_cpu_s, load.connections)
     besides_s = load.cpu_s * parameters.cpu_factor + _waits(parameters, load) * wait_cpu_s
     if parameters.is_loop and load.blocks:
         besides_s += load.block_s + load.blocks * on_curve(parameters.late_s, 0)
