@@ -39,11 +39,11 @@ class Parameters:
     """What was fitted for a target in one connection mode on so many cores; times in seconds.
 
     `demand_s` is one over the throughput without a wait, by connections; `wait_cpu_s` the CPU time
-    that a wait costs besides, by connections (flat beyond them); `late_s` by how much a wait ends late, by how many
-    would end in a second if nothing but waits took time; `cpu_factor` how long a second of asked
-    CPU time takes. A target has `workers` times `places` places, or no limit where `places` is
-    None. A blocking call stops all of what `is_loop`. `lanes` is on how many cores it can compute
-    at once. The fit rests on up to `calibrated_to` connections.
+    that a wait costs besides, by connections, flat beyond the last; `late_s` by how much a wait
+    ends late, by how many would end in a second if nothing but waits took time; `cpu_factor` how
+    long a second of asked CPU time takes. A target has `workers` times `places` places, or no limit
+    where `places` is None. A blocking call stops all of what `is_loop`. `lanes` is on how many
+    cores it can compute at once. The fit rests on up to `calibrated_to` connections.
     """
 
     target: str
