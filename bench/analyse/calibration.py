@@ -98,7 +98,7 @@ def _structure(target: Target, plain: Sequence[Measured]) -> Parameters:
     point = plain[0].point
     processes = 1 if target.get("workers_are") == "threads" else int(target.get("workers") or 1)
     has_lock = (target.get("python") or {}).get("gil") is not False
-    cores = int(point["server_cores"])
+    cores = int(point["server_cores"] or 1)
     places = places_each(target)
     return Parameters(
         target=str(target["name"]),

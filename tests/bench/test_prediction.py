@@ -108,6 +108,17 @@ def test_a_response_time_that_is_a_lower_bound_has_no_error(tmp_path):
     assert of(found, "uvloop", "/delay=50ms", 128).response_error is not None
 
 
+def test_settings_are_whole_numbers_and_a_run_of_no_connections_is_passed_over(tmp_path):
+    def change(trial):
+        odd = {"connections": 0} if trial["connections"] == 16 else {}
+        return trial | {"units": 4, "server_cores": 0} | odd
+
+    found = modelled(tmp_path, change=change)
+    assert {c.cell["connections"] for c in found.cells} == {1, 128, 256}
+    assert type(found.cells[0].cell["units"]) is int
+    assert found.parameters[0].lanes == 1
+
+
 def test_a_target_without_cells_to_fit_is_named(tmp_path):
     found = modelled(tmp_path, grids=[GRID | {"delays_s": [0.005, 0.05]}])
     assert found.not_fitted == [(target, "keep-alive") for target in TARGETS]
