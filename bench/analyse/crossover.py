@@ -38,7 +38,8 @@ class Crossover:
     `at` is None where it does not cross among the connections that were measured; then `side` says
     on which side of the level all of it lies: "above" or "below". `low` is None where the level
     may be crossed before the least number of connections, `high` where it may be after the most.
-    `certain` says that one end of what was measured surely lies on the other side than the other.
+    `certain`: the two ends of what was measured surely lie on different sides. `possible`: the
+    level may be crossed somewhere among them; where it is not, there is no crossover up to there.
     """
 
     at: float | None
@@ -47,6 +48,7 @@ class Crossover:
     side: str | None
     rising: bool | None
     certain: bool = False
+    possible: bool = True
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,16 @@ def crossover(line: Line, level: float = 0.0, confidence: float = 0.95) -> Cross
     means = [point.mean - level for point in points]
     fit, rising = _better_fit(means, [_weight(point) for point in points])
     at = _crossing([point.x for point in points], fit)
-    low, high, certain = _interval(points, level, confidence)
-    side = None if at is not None else "above" if fit[0] > 0 else "below"
-    if at is not None:
-        low = None if low is None else min(low, at)
-        high = None if high is None else max(high, at)
-    return Crossover(
-        _exp(at), _exp(low), _exp(high), side, rising if at is not None else None, certain
-    )
+    found = _interval(points, level, confidence)
+    ends = found.low, found.high
+    if at is None:
+        side = "above" if fit[0] > 0 else "below"
+        return Crossover(
+            None, _exp(ends[0]), _exp(ends[1]), side, None, found.certain, found.possible
+        )
+    low = None if ends[0] is None else min(ends[0], at)
+    high = None if ends[1] is None else max(ends[1], at)
+    return Crossover(_exp(at), _exp(low), _exp(high), None, rising, found.certain)
 
 
 def _points(line: Line) -> list[_Point]:
@@ -100,26 +104,40 @@ def _points(line: Line) -> list[_Point]:
     return [_Point(math.log(count), line[count]) for count in enough]
 
 
-def _interval(
-    points: Sequence[_Point], level: float, confidence: float
-) -> tuple[float | None, float | None, bool]:
-    """The least and the greatest x at which the band contains the level; None beyond the ends.
+@dataclass(frozen=True)
+class _Found:
+    """The least and the greatest x at which the band contains the level; None beyond the ends."""
 
-    The last is whether the band excludes the level at both ends, on different sides.
-    """
+    low: float | None
+    high: float | None
+    certain: bool
+    possible: bool
+
+
+def _interval(points: Sequence[_Point], level: float, confidence: float) -> _Found:
     xs, lows, highs = band(points, confidence)
-    over, under = lows > level, highs < level
-    inside = np.flatnonzero(~(over | under))
-    certain = bool((over[0] and under[-1]) or (under[0] and over[-1]))
-    if not inside.size:
-        turns = np.flatnonzero(over[:-1] != over[1:])
-        return (float(xs[turns[0]]), float(xs[turns[-1] + 1]), certain) if turns.size else (
-            None, None, certain,
-        )  # fmt: skip
-    first, last = int(inside[0]), int(inside[-1])
-    low = float(xs[first - 1]) if first else None
-    high = float(xs[last + 1]) if last + 1 < len(xs) else None
-    return low, high, certain
+    over, under = lows - level, level - highs
+    outside = (over > 0) | (under > 0)
+    certain = bool((over[0] > 0 and under[-1] > 0) or (under[0] > 0 and over[-1] > 0))
+    inside = np.flatnonzero(~outside)
+    if inside.size:
+        before, after = int(inside[0]) - 1, int(inside[-1])
+        low = None if before < 0 else _edge(xs, over if over[before] > 0 else under, before)
+        high = None
+        if after + 1 < len(xs):
+            high = _edge(xs, over if over[after + 1] > 0 else under, after)
+        return _Found(low, high, certain, possible=True)
+    turns = np.flatnonzero((over[:-1] > 0) != (over[1:] > 0))
+    if not turns.size:
+        return _Found(None, None, certain, possible=False)
+    edges = [_edge(xs, gaps, int(turn)) for turn in turns for gaps in (over, under)]
+    return _Found(min(edges), max(edges), certain, possible=True)
+
+
+def _edge(xs: np.ndarray, gaps: np.ndarray, place: int) -> float:
+    """Where the gaps pass 0 between a place and the next."""
+    here, there = gaps[place], gaps[place + 1]
+    return float(xs[place] + (xs[place + 1] - xs[place]) * here / (here - there))
 
 
 def band(points: Sequence[_Point], confidence: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from bench.analyse.ladder import Decomposition, as_verdict, ladders_of
 from bench.analyse.mistake import Loss, losses_of
 from bench.analyse.verdicts import Comparison, confidence, judge, margin, read_comparisons
 from bench.errors import UserError
+from bench.present import crossings as crossing_lines
 from bench.present import ladders, mistakes, waits
 from bench.present.charts import draw_curves, draw_figures, draw_maps
 from bench.present.claim import claim_section
@@ -127,6 +128,15 @@ def _write_page(run: Run, found: _Findings, sections: list[Section]) -> Path:
 def _details(charts: Path, found: _Findings, looks: Mapping[str, Style]) -> Iterator[Detail]:
     """The parts of the page that only some runs have."""
     parts = (
+        (
+            "crossovers",
+            "Where one overtakes the other",
+            "The connections at which the ratio of throughputs crosses 1 and the two margins"
+            " within which it is called equal, with an interval that covers the truth in"
+            " 95% of cases; ? is an end beyond what was measured.",
+            crossing_lines.drawings(found.crossings),
+            Table(crossing_lines.TABLE, crossing_lines.rows(found.crossings)),
+        ),
         (
             "ladders",
             "Where the difference comes from",

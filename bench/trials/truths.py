@@ -51,7 +51,8 @@ def held_up(rng: np.random.Generator, runs: int, rounds: int, sd: float) -> np.n
         held = rng.random((runs, rounds)) < 1 / 7
         return held * rng.lognormal(0, 0.7, (runs, rounds))
 
-    return _luck(rng, runs, rounds, sd) + 1.5 * sd * (side() - side())
+    slices = 0.8 * sd * rng.normal(size=(runs, rounds))
+    return _luck(rng, runs, rounds, sd) + slices + 1.5 * sd * (side() - side())
 
 
 def unequal(rng: np.random.Generator, runs: int, rounds: int, sd: float) -> np.ndarray:
