@@ -133,6 +133,10 @@ bench-drivers: $(VENV)/.stacks ## Drivers against production servers of their fa
 bench-effort: $(STAMP) ## Rounds where intervals are wide against every point in every round (RUNS=1)
 	@$(BIN)/python -m bench.trials.effort --runs $(or $(RUNS),1) $(FLAGS)
 
+.PHONY: bench-statistics
+bench-statistics: $(STAMP) ## Intervals, verdicts and crossovers against simulated truths (SIMULATIONS=4000)
+	@$(BIN)/python -m bench.trials.statistics --simulations $(or $(SIMULATIONS),4000) $(FLAGS)
+
 .PHONY: bench-report
 bench-report: $(STAMP) ## Time and memory of the report of a run of 10,000 slices
 	@$(BIN)/python -m bench.trials.report

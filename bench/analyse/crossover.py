@@ -23,7 +23,7 @@ from scipy import stats
 LEAST_SD = 0.005
 FEW_ROUNDS = 3
 # How much of the room that the neighbours leave a curve is allowed for; chosen by simulation.
-CURVE_SHARE = 0.55
+CURVE_SHARE = 0.65
 # At how many places between two numbers of connections the band is looked at.
 PLACES = 64
 
@@ -158,7 +158,11 @@ def band(points: Sequence[_Point], confidence: float) -> tuple[np.ndarray, np.nd
 def _between(
     first: _Point, second: _Point, slopes: tuple[float, float], confidence: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The band between two neighbours; `slopes` are those of the lines before and after."""
+    """The band between two neighbours; `slopes` are those of the lines before and after.
+
+    The curve may lie anywhere between the straight line and those two, extended; it passes
+    through both ends, so that most is allowed in the middle.
+    """
     part = np.linspace(0, 1, PLACES + 1)
     width = second.x - first.x
     middle = (1 - part) * first.mean + part * second.mean
@@ -167,8 +171,9 @@ def _between(
     room_below = np.maximum(0, -np.minimum(from_first, from_second))
     room_above = np.maximum(0, np.maximum(from_first, from_second))
     half = _half_widths(first, second, part, confidence)
-    low = middle - np.hypot(half, CURVE_SHARE * room_below)
-    high = middle + np.hypot(half, CURVE_SHARE * room_above)
+    share = CURVE_SHARE * 2 * np.sqrt(part * (1 - part))
+    low = middle - np.hypot(half, share * room_below)
+    high = middle + np.hypot(half, share * room_above)
     return first.x + part * width, low, high
 
 

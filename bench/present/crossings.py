@@ -125,7 +125,7 @@ def _figure(crossings: Sequence[Crossing]) -> Figure:
     """A line per work: where the ratio crosses 1, and around it where it crosses the margins."""
     first = crossings[0]
     varying = varied(dict(each.point) for each in crossings)
-    figure = new_figure(7.5, 1.5 + 0.45 * len(crossings))
+    figure = new_figure(7.5, 1.8 + 0.45 * len(crossings))
     axes = figure.subplots()
     counts = sorted({count for each in crossings for count in each.connections})
     axes.set_xscale("log")
@@ -143,8 +143,8 @@ def _figure(crossings: Sequence[Crossing]) -> Figure:
     title(
         figure,
         f"Where {first.a} and {first.b} cross (connection: {first.point['connection']})",
-        f"blue: {first.a} ahead, orange: {first.b} ahead; dot and line: crossover with its"
-        " interval; ticks: the margins",
+        f"blue: {first.a} ahead, orange: {first.b} ahead\n"
+        "dot and line: crossover with its interval; ticks: the margins",
     )
     return figure
 
@@ -153,7 +153,9 @@ def _draw_line(axes: Axes, row: int, crossing: Crossing) -> None:
     found, (first, last) = crossing.found, (crossing.connections[0], crossing.connections[-1])
     axes.plot([first, last], [row, row], color=MUTED, linewidth=0.6, zorder=1)
     if found.at is None or not found.certain:
-        says = level_text(found, last) if found.at is None else "not certain"
+        ahead = crossing.a if found.side == "above" else crossing.b
+        none = f"none{' seen' if found.possible else ''} up to {count_text(last)}: {ahead} ahead"
+        says = none if found.at is None else "not certain"
         _say(axes, math.sqrt(first * last), row, says)
         return
     low, high = found.low or first, found.high or last

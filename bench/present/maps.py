@@ -32,8 +32,8 @@ from bench.present.words import setting_text, varying_settings
 
 COLOURS = LinearSegmentedColormap.from_list("better", [B_BETTER, NEITHER, A_BETTER])
 LEGEND = (
-    f"colour: of the coloured squares of a run {FALSE_DISCOVERIES:.0%} are false on average;"
-    " verdict: this square by itself"
+    "interval and verdict: of this square alone;\n"
+    f"colour: {FALSE_DISCOVERIES:.0%} of a run's coloured squares are false on average"
 )
 HATCHES = {"undecided": "///", "invalid": "xxx"}
 _MOST_DOUBLINGS = 2.0
@@ -52,7 +52,7 @@ def crossover_map(compared: Sequence[Comparison]) -> Figure:
     rows = list(dict.fromkeys(names.values()))
     columns = sorted({c.connections for c in compared})
     metrics = [m for m in METRICS if any(c.metric == m for c in compared)]
-    size = (max(1.3 + 1.35 * len(columns), 6.5), 1.6 + len(metrics) * (0.62 * len(rows) + 0.75))
+    size = (max(1.3 + 1.35 * len(columns), 6.5), 2.0 + len(metrics) * (0.62 * len(rows) + 0.75))
     figure = new_figure(*size)
     panels = figure.subplots(len(metrics), 1, squeeze=False)[:, 0]
     for axes, metric in zip(panels, metrics, strict=True):
@@ -63,8 +63,7 @@ def crossover_map(compared: Sequence[Comparison]) -> Figure:
     title(
         figure,
         f"{first.a} or {first.b}? (connection: {first.connection})",
-        f"blue: {first.a} better, orange: {first.b} better; ratio with its own interval\n"
-        f"{LEGEND}",
+        f"blue: {first.a} better, orange: {first.b} better\n{LEGEND}",
     )
     return figure
 
