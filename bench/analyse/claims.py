@@ -15,6 +15,7 @@ from bench.analyse.rounds import Round
 from bench.analyse.stats import Interval, mean_interval
 
 OUTCOMES = ("confirmed", "refuted", "undecided")
+MIXED = "mixed"
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def growth(
 def more(contrasts: Sequence[Contrast | None], margin: float) -> str:
     """What contrasts say together of "async wins, and wins more": all have to be above 1.
 
-    Confirmed: each surely is, and some by more than the margin can be. Refuted: one is at most
-    within the margin. Else undecided.
+    Refuted: one is at most within the margin. Confirmed: each surely is above 1, and may be above
+    the margin. Else undecided.
     """
     known = [each for each in contrasts if each is not None]
     if any(each.high is not None and each.high <= 1 + margin for each in known):
@@ -70,6 +71,12 @@ def not_more(low: float | None, high: float | None, margin: float) -> str:
     if high is not None and high <= 1 + margin:
         return "confirmed"
     return "refuted" if low is not None and low > 1 else "undecided"
+
+
+def overall(outcomes: Sequence[str]) -> str:
+    """What several cases of a claim come to: the outcome of all of them, or mixed."""
+    kinds = set(outcomes)
+    return kinds.pop() if len(kinds) == 1 else MIXED
 
 
 def most(contrasts: Sequence[Contrast]) -> tuple[float | None, float | None]:

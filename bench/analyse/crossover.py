@@ -53,7 +53,7 @@ class Crossover:
 
 @dataclass(frozen=True)
 class _Point:
-    """The mean log-ratio at one number of connections: x is its logarithm, `by_round` its rounds."""
+    """The log-ratios at one number of connections, by round; x is its logarithm."""
 
     x: float
     by_round: Rounds
@@ -177,9 +177,7 @@ def _between(
     return first.x + part * width, low, high
 
 
-def _half_widths(
-    first: _Point, second: _Point, part: np.ndarray, confidence: float
-) -> np.ndarray:
+def _half_widths(first: _Point, second: _Point, part: np.ndarray, confidence: float) -> np.ndarray:
     """Of Student's interval of (1 - part) x the first mean + part x the second.
 
     What both have of a round is not independent: it counts with its covariance. Degrees of

@@ -72,10 +72,10 @@ def cells_frame(trials: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
     Throughput is the geometric mean over rounds with its Student-t interval (`throughput_low_rps`,
     `throughput_high_rps`); everything else is the median over slices, percentiles included: tails
-    are never pooled. The p50 and p99 of the response time have intervals (`response_time_p99_low_ms`
-    and so on) by order statistics of the slices, NaN for an open end. `slices`, `invalid` and `reasons` (a Counter) count what was left out;
-    `at_least` says that some latency is a lower bound, `shared_core` that server and generator
-    were on one core.
+    are never pooled. p50 and p99 of the response time have an interval by order statistics of the
+    slices (`response_time_p99_low_ms` and so on), NaN for an open end. `slices`, `invalid` and
+    `reasons` (a Counter) count what was left out; `at_least` says that some latency is a lower
+    bound, `shared_core` that server and generator were on one core.
     """
     groups = trials.groupby(list(CELL_KEYS), dropna=False, sort=False)
     rows = [_cell_row(key, group, confidence) for key, group in groups]

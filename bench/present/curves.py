@@ -71,7 +71,11 @@ def latency_by_connections(cells: pd.DataFrame, styles: Styles, where: str) -> F
             connections_axis(axes, mine, label=line == 1)
             axes.set_title(f"{name}, {work_name(mine)}", loc="left")
     milliseconds(grid)
-    title(figure, f"Response time against connections ({where})", "median over slices with its interval")
+    title(
+        figure,
+        f"Response time against connections ({where})",
+        "median over slices with its interval",
+    )
     legend(figure, cells, styles, _at_least_key(cells))
     return figure
 

@@ -158,7 +158,7 @@ def false_discoveries(rng: np.random.Generator, times: int) -> Iterator[Figure]:
         false = 0.0
         maps = max(times // 4, 1)
         for _ in range(maps):
-            p_values, truths = [], []
+            p_values, outcomes = [], []
             for _ in range(12):
                 noise = NOISES[list(NOISES)[int(rng.integers(len(NOISES)))]]
                 true = rng.normal(0, 0.1, 4) * (rng.random(4) >= equal)
@@ -167,11 +167,15 @@ def false_discoveries(rng: np.random.Generator, times: int) -> Iterator[Figure]:
                     p = p_value(logs[a] - logs[b])
                     assert p is not None
                     p_values.append(p)
-                    mean = float((logs[a] - logs[b]).mean())
-                    truths.append(mean * (true[a] - true[b]) > 0)
-            found = discoveries(p_values, FALSE_DISCOVERIES)
-            wrong = sum(f and not true for f, true in zip(found, truths, strict=True))
-            false += wrong / max(sum(found), 1)
+                    verdict = decide(mean_interval(logs[a] - logs[b]).exp(), MARGIN)
+                    outcomes.append((verdict, _contradicts(verdict, true[a] - true[b])))
+            stands = discoveries(p_values, FALSE_DISCOVERIES)
+            coloured = [
+                wrong
+                for stood, (verdict, wrong) in zip(stands, outcomes, strict=True)
+                if stood and verdict in ("A", "B")
+            ]
+            false += sum(coloured) / max(len(coloured), 1)
         yield Figure(f"false among what a map colours, {name}", false, maps, ERRS)
 
 
@@ -225,9 +229,7 @@ def _held(rng: np.random.Generator, shape: str, effort: str) -> tuple[bool, int,
 
 def _crossover_holds(line: dict[float, dict[int, float]], level: float, truth: float) -> bool:
     found = crossover(line, level)
-    return (found.low is None or found.low <= truth) and (
-        found.high is None or truth <= found.high
-    )
+    return (found.low is None or found.low <= truth) and (found.high is None or truth <= found.high)
 
 
 def spurious(rng: np.random.Generator, times: int) -> Iterator[Figure]:

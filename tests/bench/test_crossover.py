@@ -60,7 +60,8 @@ def test_what_all_points_of_a_round_share_does_not_make_the_interval_narrower() 
     apart = {c: {n + 10 * c: v for n, v in rounds.items()} for c, rounds in together.items()}
     middle = math.log(math.sqrt(8 * 64) / 64) / math.log(8) * 0.2
     wide, narrow = (crossover(each, level=middle) for each in (together, apart))
-    assert wide.low is not None and narrow.low is not None
+    assert wide.low is not None
+    assert narrow.low is not None
     assert wide.low < narrow.low < math.sqrt(8 * 64)
 
 
@@ -69,14 +70,17 @@ def test_an_interval_leaves_room_for_a_curve_where_neighbours_show_that_there_is
     plateaus = of({1: [-0.2] * 3, 16: [-0.2] * 3, 128: [0.2] * 3, 512: [0.2] * 3})
     straight = of({c: [0.1 * math.log(c / 45)] * 3 for c in (1, 16, 128, 512)})
     rough, even = crossover(plateaus), crossover(straight)
-    assert rough.low is not None and rough.high is not None
-    assert 16 < rough.low < 40 and 50 < rough.high < 128
-    assert even.low == pytest.approx(45) and even.high == pytest.approx(45)
+    assert rough.low is not None
+    assert rough.high is not None
+    assert 16 < rough.low < 40
+    assert 50 < rough.high < 128
+    assert (even.low, even.high) == pytest.approx((45, 45))
 
 
 def test_an_end_is_open_where_the_crossing_may_lie_beyond_what_was_measured() -> None:
     found = crossover(of({1: [-0.3, -0.31, -0.29], 8: [-0.2, -0.21, -0.19], 64: [0.3, -0.2, 0.1]}))
-    assert found.at is not None and found.low is not None
+    assert found.at is not None
+    assert found.low is not None
     assert found.high is None
     assert not found.certain
 
