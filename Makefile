@@ -157,6 +157,10 @@ trial-churn: $(STAMP) ## Clients come and go; every model must give back what th
 trial-upstream: $(STAMP) ## The upstream holds CALLS=15000 calls at once, and tells its CPU a call
 	@$(BIN)/python -m bench.trials.upstream --calls $(or $(CALLS),15000)
 
+.PHONY: readme
+readme: $(STAMP) ## Write README's picture and sentences from a committed run (RUN=results/reference/quick)
+	@$(BIN)/python -m bench.present.readme $(RUN)
+
 .PHONY: constraints
 constraints: $(STAMP) $(VENV)/.stacks ## Write down the exact versions installed now
 	@{ echo "# The exact versions that were tested. Made by 'make constraints'."; \

@@ -54,7 +54,8 @@ def paired_rounds(
         if joint.logs is None:
             yield Round(None, joint.reasons, number=joint.number)
         else:
-            yield Round(joint.logs[0] - joint.logs[1], (), *joint.at_least, number=joint.number)
+            difference, (a_at_least, b_at_least) = joint.logs[0] - joint.logs[1], joint.at_least
+            yield Round(difference, (), a_at_least, b_at_least, joint.number)
 
 
 def joint_rounds(

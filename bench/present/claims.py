@@ -40,8 +40,8 @@ HEADING = "The claims of the introduction"
 TEXT = (
     "Ratios are throughput of async / sync. A claim that async wins under a condition is confirmed"
     " where it is ahead where the condition holds most, and further ahead than where it holds"
-    " least; refuted where one of the two is at most within the margin of equal. Both intervals hold"
-    " together."
+    " least; refuted where one of the two is at most within the margin of equal. Both intervals"
+    " hold together."
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -56,7 +57,7 @@ def drawings(crossings: Sequence[Crossing]) -> list[Drawing]:
         if any(c.found.at is not None and c.found.certain for c in mine):
             alt = f"The connections at which {a} and {b} cross, by work ({connection})."
             name = f"crossovers-{a}-{b}-{connection}"
-            found.append(Drawing(name, alt, lambda mine=mine: _figure(mine)))
+            found.append(Drawing(name, alt, partial(_figure, mine)))
     return found
 
 

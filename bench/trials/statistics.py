@@ -13,11 +13,12 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import stats
 
-from bench.analyse.crossover import crossover
+from bench.analyse.crossover import Line, crossover
 from bench.analyse.stats import (
     Interval,
     decide,
@@ -227,7 +228,7 @@ def _held(rng: np.random.Generator, shape: str, effort: str) -> tuple[bool, int,
     return hits[0], sum(hits[1:]), len(margins)
 
 
-def _crossover_holds(line: dict[float, dict[int, float]], level: float, truth: float) -> bool:
+def _crossover_holds(line: Line, level: float, truth: float) -> bool:
     found = crossover(line, level)
     return (found.low is None or found.low <= truth) and (found.high is None or truth <= found.high)
 
@@ -239,10 +240,14 @@ def spurious(rng: np.random.Generator, times: int) -> Iterator[Figure]:
         each = max(times // 4, 1)
         for _ in range(each):
             height = float(rng.choice([-1, 1]) * rng.uniform(0, 0.1))
-            machine = Machine(rng, lambda _, height=height: height, 0.02)
+            machine = Machine(rng, partial(_level, height), 0.02)
             grid = GRIDS[int(rng.integers(len(GRIDS)))]
             told += crossover(EFFORTS[effort](machine, grid, rng)).certain
         yield Figure(f"crossovers told where there is none, {effort}", told, each, ERRS)
+
+
+def _level(height: float, _: float) -> float:
+    return height
 
 
 def _holds(interval: Interval, truth: float) -> bool:

@@ -49,17 +49,20 @@ def held_up(rng: np.random.Generator, runs: int, rounds: int, sd: float) -> np.n
 
     def side() -> np.ndarray:
         held = rng.random((runs, rounds)) < 1 / 7
-        return held * rng.lognormal(0, 0.7, (runs, rounds))
+        by: np.ndarray = held * rng.lognormal(0, 0.7, (runs, rounds))
+        return by
 
     slices = 0.8 * sd * rng.normal(size=(runs, rounds))
-    return _luck(rng, runs, rounds, sd) + slices + 1.5 * sd * (side() - side())
+    delays: np.ndarray = 1.5 * sd * (side() - side())
+    return _luck(rng, runs, rounds, sd) + slices + delays
 
 
 def unequal(rng: np.random.Generator, runs: int, rounds: int, sd: float) -> np.ndarray:
     """One side is four times as noisy as the other, and each run has its own level of noise."""
     level = rng.lognormal(0, 0.5, (runs, 1))
     one, other = rng.normal(size=(2, runs, rounds))
-    return sd * level * (one + 0.25 * other)
+    noise: np.ndarray = sd * level * (one + 0.25 * other)
+    return noise
 
 
 NOISES = {
