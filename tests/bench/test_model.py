@@ -17,7 +17,6 @@ from bench.analyse.model import (
     from_json,
     open_response_s,
     predict,
-    rising,
 )
 
 MS = 1e-3
