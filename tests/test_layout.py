@@ -19,6 +19,7 @@ PURE = (
     "bench.analyse.model",
     "bench.analyse.queueing",
     "bench.analyse.calibration",
+    "bench.analyse.curve",
     "bench.analyse.crossover",
     "bench.gate.decide",
     "clients.draws",

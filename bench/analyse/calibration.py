@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.analyse.curve import Curve
 from bench.analyse.limits import places_each
-from bench.analyse.model import Curve, Load, Parameters, inside, predict
+from bench.analyse.model import Load, Parameters, inside, predict
 from bench.analyse.works import asked_s, steps_of
 
 Target = Mapping[str, Any]
