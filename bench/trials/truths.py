@@ -52,7 +52,7 @@ def held_up(rng: np.random.Generator, runs: int, rounds: int, sd: float) -> np.n
         by: np.ndarray = held * rng.lognormal(0, 0.7, (runs, rounds))
         return by
 
-    slices = 0.8 * sd * rng.normal(size=(runs, rounds))
+    slices: np.ndarray = 0.8 * sd * rng.normal(size=(runs, rounds))
     delays: np.ndarray = 1.5 * sd * (side() - side())
     return _luck(rng, runs, rounds, sd) + slices + delays
 

@@ -31,7 +31,7 @@ def test_three_sentences_with_intervals_from_a_run_of_known_truth(tmp_path: Path
     sentences = [line for line in lines if line.startswith("- ")]
     assert lines[0].startswith("![Where uvloop beats threads](results/r/charts/")
     assert len(sentences) == 3
-    assert "uvloop is ahead at 1, 16, 128 and 1,024 connections, most at 1,024: 3." in sentences[0]
+    assert "uvloop is ahead at 1, 16, 128 and 1,024 connections, most at 1,024: 2." in sentences[0]
     assert "of 50 ms" in sentences[1]
     assert "1,024 connections with a wait of 5 ms" in sentences[2]
     assert all("[" in sentence for sentence in sentences)
