@@ -13,7 +13,7 @@ from bench.cli import main
 from bench.errors import UserError
 from bench.present.compare import compare_runs, write_comparison, write_html
 from bench.present.compare_figures import map_drawings
-from bench.present.markdown import MOST_ROWS, as_markdown, escape
+from bench.present.markdown import as_markdown, escape
 
 SMALL = CLOSE | {"delays_s": [0.05], "connections": [16]}
 GRID = CLOSE | {"delays_s": [0.0, 0.05], "connections": [16, 128]}
@@ -192,13 +192,14 @@ def test_markdown_begins_with_what_differs_the_furthest_first(pair):
     assert "share no rounds" in text[: text.index("#### What differs")]
 
 
-def test_a_long_table_is_cut_for_a_comment_and_says_so(pair, monkeypatch):
-    monkeypatch.setattr("bench.present.markdown.MOST_ROWS", 3)
+def test_tables_are_cut_to_what_a_comment_takes_and_say_so(pair, monkeypatch):
     compared = compare_runs(pair)
+    whole = as_markdown(compared)
+    monkeypatch.setattr("bench.present.markdown.MOST_CHARACTERS", len(whole) - 1)
     text = as_markdown(compared)
-    assert max(map(len, tables_of(parsed(text)))) == 1 + 3
-    assert f"and {len(compared.rows) - 3} more: see the page." in text
-    assert MOST_ROWS > 100
+    assert len(text) < len(whole)
+    assert max(map(len, tables_of(parsed(text)))) == 1 + 10  # of 24 ratios
+    assert f"and {len(compared.rows) - 10} more, which the page (`--html`) has." in text
 
 
 @pytest.mark.parametrize(
