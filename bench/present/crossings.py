@@ -154,10 +154,7 @@ def _draw_line(axes: Axes, row: int, crossing: Crossing) -> None:
     found, (first, last) = crossing.found, (crossing.connections[0], crossing.connections[-1])
     axes.plot([first, last], [row, row], color=MUTED, linewidth=0.6, zorder=1)
     if found.at is None or not found.certain:
-        ahead = crossing.a if found.side == "above" else crossing.b
-        none = f"none{' seen' if found.possible else ''} up to {count_text(last)}: {ahead} ahead"
-        says = none if found.at is None else "not certain"
-        _say(axes, math.sqrt(first * last), row, says)
+        _say(axes, math.sqrt(first * last), row, _why_none(crossing))
         return
     low, high = found.low or first, found.high or last
     before, after = (B_BETTER, A_BETTER) if found.rising else (A_BETTER, B_BETTER)
@@ -168,6 +165,16 @@ def _draw_line(axes: Axes, row: int, crossing: Crossing) -> None:
     margins = [level.at for level in crossing.margins.values() if level.at is not None]
     axes.plot(margins, [row] * len(margins), color=INK, marker="|", linestyle="none")
     _say(axes, found.at, row, f"{_count(found.at)} {_interval(found)}")
+
+
+def _why_none(crossing: Crossing) -> str:
+    """Why a line has no crossover: not certain, not seen, or one is surely ahead throughout."""
+    found, most = crossing.found, count_text(crossing.connections[-1])
+    if found.at is not None:
+        return "not certain"
+    if found.possible:
+        return f"none seen up to {most}"
+    return f"none up to {most}: {crossing.a if found.side == 'above' else crossing.b} ahead"
 
 
 def _say(axes: Axes, x: float, row: int, text: str) -> None:

@@ -256,7 +256,9 @@ def test_only_what_stands_among_all_comparisons_has_a_colour(tmp_path):
     one = next(c for c in comparisons(run) if c.a == "uvloop" and c.connections == 16)
     one = replace(one, ratio=2.0, low=1.5, high=2.5, verdict="A")
     colours = {
-        on_map: to_hex(crossover_map([replace(one, on_map=on_map)]).axes[0].patches[0].get_facecolor())
+        on_map: to_hex(
+            crossover_map([replace(one, on_map=on_map)]).axes[0].patches[0].get_facecolor()
+        )
         for on_map in (True, False, None)
     }
     assert colours[False] == NEITHER
