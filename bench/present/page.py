@@ -1,4 +1,4 @@
-"""Fills a template and writes one self-contained page: no network, no scripts, system fonts."""
+"""Fills a template and writes one self-contained page: no network, system fonts."""
 
 from __future__ import annotations
 

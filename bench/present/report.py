@@ -19,11 +19,12 @@ from bench.analyse.ladder import Decomposition, as_verdict, ladders_of
 from bench.analyse.mistake import Loss, losses_of
 from bench.analyse.verdicts import Comparison, confidence, judge, margin, read_comparisons
 from bench.errors import UserError
-from bench.present import ladders, mistakes, waits
+from bench.present import ladders, mistakes, scripts, waits
 from bench.present.charts import draw_curves, draw_figures, draw_maps
 from bench.present.claim import claim_section
 from bench.present.crossings import crossings_section
 from bench.present.environment import environment
+from bench.present.explorer import as_json, explorer_data
 from bench.present.page import Detail, Table, pictures, write_page
 from bench.present.style import Style, styles
 from bench.present.targets import TARGETS_TABLE, limits_section, target_rows
@@ -121,6 +122,13 @@ def _write_page(run: Run, found: _Findings, sections: list[Section]) -> Path:
         equal_high=factor_text(1 + margin(run)),
         environment=environment(run),
         run=run.name,
+        explorer=as_json(
+            explorer_data(
+                trials, cells, found.compared, run.info["targets"], looks, confidence(run)
+            )
+        ),
+        plotly=scripts.plotly(),
+        scripts=scripts.own(scripts.EXPLORER),
     )
 
 

@@ -1,0 +1,70 @@
+// All that is known of one place, in words: intervals, rounds, slices, validity and reasons.
+"use strict";
+
+const Detail = (() => {
+  // Lines and a table on a place of the map, as elements.
+  function draw(box, data, state, place) {
+    const point = Tiles.pointAt(state, place);
+    const targets = state.subject.target ? [state.subject.target] : [state.subject.a, state.subject.b];
+    const heading = Dom.make("h3", {}, `${state.subject.words} at ${Data.placeWords(data, point)}`);
+    const lines = state.subject.target ? [] : verdicts(data, state, point);
+    Dom.fill(box, heading, ...lines.map((line) => Dom.make("p", {}, line)),
+      ...targets.flatMap((target) => about(data, state.metric, target, point)));
+  }
+
+  // What was judged there: the chosen metric first.
+  function verdicts(data, state, point) {
+    const rows = state.rows.filter((row) => Data.matches(row, point));
+    rows.sort((a, b) => (b.metric === state.metric.name) - (a.metric === state.metric.name));
+    return rows.map((row) => verdict(data, row));
+  }
+
+  function verdict(data, row) {
+    const name = row.metric === "throughput" ? "Throughput" : `Response time, ${row.metric}`;
+    const reason = row.reason ? `: ${row.reason}` : "";
+    if (row.verdict === "invalid") return `${name}: not judged${reason}.`;
+    const least = row.at_least ? " (known from one side only)" : "";
+    const says = { A: `${row.label} better`, B: `${row.label} better` }[row.verdict] ?? row.verdict;
+    const ratio = `${row.a} / ${row.b} = ${Units.factor(row.ratio)} ${Units.interval(row.low, row.high)}`;
+    return `${name}: ${ratio}${least}, ${data.confidence}% interval of this comparison by itself,`
+      + ` ${Units.countOf(row.rounds, "round")}: ${says}${reason}.`;
+  }
+
+  function about(data, metric, target, point) {
+    const cell = Data.cellAt(data, target, point);
+    const name = Dom.make("h4", {}, target);
+    if (!cell) return [name, Dom.make("p", {}, "Not measured there.")];
+    const chosen = data.metrics.filter((each) => each.name === metric.name);
+    const others = data.metrics.filter((each) => ["throughput", "p50", "p99", "cpu"].includes(each.name) && each !== chosen[0]);
+    const figures = [...chosen, ...others].map((each) => figure(cell, each));
+    return [name, Dom.make("ul", {}, ...[...figures, ...limits(cell, point), ...validity(cell)].map((line) => Dom.make("li", {}, line)))];
+  }
+
+  function figure(cell, metric) {
+    const value = cell[metric.column], low = cell[metric.low], high = cell[metric.high];
+    if (!Units.known(value)) return `${metric.title}: not known`;
+    const range = Units.known(low) || Units.known(high) ? ` ${Units.interval(low, high, Units.number)}` : ", no interval from so few rounds";
+    return `${metric.title}: ${Tiles.bound(cell, metric)}${Units.number(value)} ${metric.unit}${range}`;
+  }
+
+  function limits(cell) {
+    const found = [];
+    if (cell.delay_s > 0) {
+      const share = Units.known(cell.bound_ratio) ? `; it gave ${Units.number(100 * cell.bound_ratio)}% of it` : "";
+      found.push(`Physical bound N / d: ${Units.number(cell.connections / cell.delay_s)} requests/s${share}`);
+    }
+    if (Units.known(cell.limit_rps)) found.push(`Limited by ${cell.limit_what}: at most ${Units.number(cell.limit_rps)} requests/s`);
+    return found;
+  }
+
+  function validity(cell) {
+    const valid = cell.slices - cell.invalid;
+    const found = [`${valid} of ${Units.countOf(cell.slices, "slice")} valid, ${Units.countOf(cell.rounds, "round")}`];
+    if (cell.invalid > 0) found.push(`Invalid because: ${cell.reasons}`);
+    if (cell.at_least) found.push("Replies were still owed after a slice: its response times are lower bounds");
+    if (cell.shared_core) found.push("Server and generator shared a core");
+    return found;
+  }
+
+  return { draw, verdict, figure };
+})();
