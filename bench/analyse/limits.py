@@ -61,6 +61,15 @@ def own_workers(target: Target, point: Point) -> int | None:
     return int(workers) if workers else target.get("workers") or None
 
 
+def places_each(target: Target) -> int | None:
+    """How many requests each worker of a target works on at once; None where nothing limits it."""
+    if target.get("serves_one_at_a_time"):
+        return 1
+    if target.get("workers_are") == "threads":
+        return 1 if target.get("workers") else None
+    return target.get("threads") or None
+
+
 def _places(target: Target, point: Point) -> Iterator[Limit]:
     """Threads, or processes that serve one request at a time."""
     time_s = _whole_s(point)

@@ -20,12 +20,16 @@ def asked_s(work: str) -> dict[str, float]:
     A drip's time depends on the body, so it is 0 here: `delay_s` of a point has it.
     """
     asked: dict[str, float] = {}
-    for step in work.split("/"):
-        name, _, value = step.partition("=")
-        if name:
-            time = _TIME.fullmatch(value)
-            asked[name] = asked.get(name, 0.0) + (float(time[1]) * _UNIT_S[time[2]] if time else 0)
+    for name, value in steps_of(work):
+        time = _TIME.fullmatch(value)
+        asked[name] = asked.get(name, 0.0) + (float(time[1]) * _UNIT_S[time[2]] if time else 0)
     return asked
+
+
+def steps_of(work: str) -> list[tuple[str, str]]:
+    """The name and the value of each step."""
+    steps = (step.partition("=") for step in work.split("/"))
+    return [(name, value) for name, _, value in steps if name]
 
 
 def kind_of(work: str) -> str:
