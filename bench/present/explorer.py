@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from bench.analyse.frames import percentile_curve
 from bench.analyse.medians import cell_intervals
+from bench.analyse.rounds import alike
 from bench.analyse.verdicts import Comparison
 from bench.analyse.works import in_order, kind_of
 from bench.present.style import A_BETTER, B_BETTER, INVALID, NEITHER, Style
@@ -155,7 +156,7 @@ def _cell_columns(
     columns = {name: list(cells[name]) for name in _OF_CELLS}
     columns |= {name: list(ends[name]) for name in ends.columns if name not in CELL_KEYS}
     columns["reasons"] = [
-        "; ".join(f"{reason} ({count}x)" for reason, count in reasons.most_common())
+        "; ".join(f"{reason} ({count}x)" for reason, count in alike(reasons))
         for reasons in cells["reasons"]
     ]
     return {**_columns(columns), "curve": curves}

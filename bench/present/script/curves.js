@@ -17,7 +17,7 @@ const Curves = (() => {
     return {
       title: `${state.metric.title} at ${row}`,
       traces: [...bounds, ...lines],
-      layout: { ...frame(), xaxis: xAxis(data, state, plan, x), yaxis: yAxis(state.metric),
+      layout: { ...frame(), xaxis: xAxis(data, state, plan, x), yaxis: yAxis(state.metric, [...bounds, ...lines]),
         shapes: [chosenMark(x[plan.across.indexOf(plan.place.across)])] },
     };
   }
@@ -101,7 +101,7 @@ const Curves = (() => {
     return {
       title: `Response time by percentile at ${Data.placeWords(data, point)}`,
       traces,
-      layout: { ...frame(), xaxis, yaxis: { ...axis("response time, ms"), type: "log" } },
+      layout: { ...frame(), xaxis, yaxis: { ...axis("response time, ms"), ...logTicks(traces) } },
     };
   }
 
@@ -114,9 +114,19 @@ const Curves = (() => {
       tickvals: x, ticktext: plan.across.map((value) => plain(Data.words(data, state.across, value))) };
   }
 
-  function yAxis(metric) {
+  function yAxis(metric, traces) {
     const name = metric.unit === "requests/s" ? "correct completions per second" : `${metric.title.toLowerCase()}, ${metric.unit}`;
-    return metric.log ? { ...axis(name), type: "log" } : { ...axis(name), rangemode: "tozero" };
+    return metric.log ? { ...axis(name), ...logTicks(traces) } : { ...axis(name), rangemode: "tozero" };
+  }
+
+  // A log axis written as 2,000 rather than 2 x 10^3; steps between powers only where they fit.
+  function logTicks(traces) {
+    const values = traces.flatMap((trace) => trace.y).filter((value) => value > 0);
+    const decades = Math.log10(Math.max(...values) / Math.min(...values));
+    const steps = decades > 3 ? [1] : decades > 1 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
+    const powers = Array.from({ length: 16 }, (_, i) => 10 ** (i - 6));
+    const tickvals = powers.flatMap((power) => steps.map((step) => step * power));
+    return { type: "log", tickvals, ticktext: tickvals.map((value) => Number(value.toPrecision(3)).toLocaleString("en-GB")) };
   }
 
   const axis = (title) => ({ title: { text: title, standoff: 8 }, automargin: true, zeroline: false,

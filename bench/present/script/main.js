@@ -10,7 +10,16 @@ const Explorer = (() => {
     if (data.cells.length === 0) return;
     Dom.find("explorer").hidden = false;
     wish({});
+    performance.mark("usable");
+    requestAnimationFrame(() => setTimeout(startCharts));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => wish({}));
+  }
+
+  // plotly.js takes longest to read, so the map is there before it.
+  function startCharts() {
+    document.head.append(Dom.make("script", {}, Dom.find("plotly").textContent));
+    drawCurves();
+    performance.mark("interactive");
   }
 
   // Draws everything for the state with some choices changed.
@@ -85,7 +94,7 @@ const Explorer = (() => {
   function chart(id, { title, traces, layout }) {
     Dom.find(`${id}-title`).textContent = title;
     Dom.find(`${id}-none`).hidden = traces.length > 0;
-    Plotly.react(Dom.find(id), traces, layout, CHART);
+    if (window.Plotly) Plotly.react(Dom.find(id), traces, layout, CHART);
   }
 
   return { start };
@@ -93,9 +102,4 @@ const Explorer = (() => {
 
 Explorer.start();
 for (const table of document.querySelectorAll("main table")) Tables.enhance(table);
-for (const part of document.querySelectorAll("details.still")) part.open = false;
-addEventListener("hashchange", () => {
-  const part = location.hash && Dom.find(decodeURIComponent(location.hash.slice(1)))?.querySelector("details.still");
-  if (part) part.open = true;
-});
-performance.mark("interactive");
+Still.start();
