@@ -22,11 +22,11 @@ from bench.store import CELL_KEYS, Run, reading_order
 Group = tuple[str, str, int]
 Point = Mapping[str, Any]
 
-# Why no error of a response time is given: the server still owed replies when the slice ended.
+# What of a cell is new to the model, in words.
 KINDS = {
-    "beyond": "more connections than calibrated",
-    "mixed": "wait and CPU in one request",
-    "within": "waits, as many connections as calibrated or fewer",
+    "within": "other waits, no more connections",
+    "beyond": "more connections",
+    "mixed": "waiting and computing in one request",
     "other": "other works",
 }
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
+from bench.analyse.calibration import load_of
 from bench.analyse.frames import percentile_curve
 from bench.analyse.medians import cell_intervals
+from bench.analyse.model import Parameters
 from bench.analyse.rounds import alike
 from bench.analyse.verdicts import Comparison
 from bench.analyse.works import in_order, kind_of
@@ -49,6 +51,7 @@ _OF_CELLS = (
     "limit_connections",
     "limit_what",
 )
+_OF_THE_POINT = ("connections", "workers", "units")
 _LATENCY_TITLES = {"mean": "mean", "p999": "p99.9"}
 # matplotlib's markers by the names that plotly has for them.
 _SYMBOLS = {
@@ -65,8 +68,12 @@ def explorer_data(
     targets: Iterable[Mapping[str, Any]],
     looks: Mapping[str, Style],
     confidence: float,
+    parameters: Sequence[Parameters] = (),
 ) -> dict[str, Any]:
-    """All that the explorer shows. `cells` are with their limits, `targets` those of run.json."""
+    """All that the explorer shows. `cells` are with their limits, `targets` those of run.json.
+
+    `parameters` are of the queueing model, for every target that it could be fitted to.
+    """
     families = {target["name"]: target.get("family", "") for target in targets}
     works = cells.drop_duplicates("work")
     known = [(str(w), float(d)) for w, d in zip(works["work"], works["delay_s"], strict=True)]
@@ -76,7 +83,12 @@ def explorer_data(
         "metrics": metrics(),
         "percentiles": PERCENTILES,
         "works": [
-            {"path": work, "words": work_text(work, delay_s), "kind": kind_of(work)}
+            {
+                "path": work,
+                "words": work_text(work, delay_s),
+                "kind": kind_of(work),
+                "load": _load(work, delay_s),
+            }
             for work, delay_s in sorted(known, key=lambda pair: in_order(*pair))
         ],
         "targets": [
@@ -87,6 +99,21 @@ def explorer_data(
         "comparisons": _columns(
             {f.name: [getattr(c, f.name) for c in compared] for f in fields(Comparison)}
         ),
+        "parameters": [_rounded(each.as_json()) for each in parameters],
+    }
+
+
+def _load(work: str, delay_s: float) -> dict[str, Any]:
+    """What one request of a work asks for, as the model takes it."""
+    load = asdict(load_of({"work": work, "delay_s": delay_s, "connections": 1, "workers": None}))
+    return {name: value for name, value in load.items() if name not in _OF_THE_POINT}
+
+
+def _rounded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with the digits of a curve that matter."""
+    return {
+        name: [[_plain(x, 6), _plain(y, 6)] for x, y in value] if isinstance(value, list) else value
+        for name, value in values.items()
     }
 
 
@@ -180,8 +207,8 @@ def _column(values: list[Any]) -> list[Any] | dict[str, Any]:
     return {"of": list(known), "at": [known[value] for value in values]}
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON has it, floats to four significant figures, None for what is not known."""
+def _plain(value: Any, digits: int = _DIGITS) -> Any:
+    """A value as JSON has it, floats to some significant figures, None for what is not known."""
     if isinstance(value, str | bool) or value is None:
         return value
     number = float(value)
@@ -189,4 +216,4 @@ def _plain(value: Any) -> Any:
         return None
     if number.is_integer():
         return int(number)
-    return float(f"{number:.{_DIGITS}g}")
+    return float(f"{number:.{digits}g}")

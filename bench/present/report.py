@@ -17,9 +17,11 @@ from bench.analyse.crossings import as_verdict as as_crossover
 from bench.analyse.frames import cells_frame, trials_frame, with_limits
 from bench.analyse.ladder import Decomposition, as_verdict, ladders_of
 from bench.analyse.mistake import Loss, losses_of
+from bench.analyse.prediction import Modelled, model_of_run
+from bench.analyse.prediction import as_verdict as as_model
 from bench.analyse.verdicts import Comparison, confidence, judge, margin, read_comparisons
 from bench.errors import UserError
-from bench.present import ladders, mistakes, scripts, waits
+from bench.present import ladders, mistakes, predictions, scripts, waits
 from bench.present.charts import draw_curves, draw_figures, draw_maps
 from bench.present.claim import claim_section
 from bench.present.crossings import crossings_section
@@ -62,9 +64,11 @@ def write_report(folder: Path | str) -> Report:
         ladders_of(run),
         losses_of(run),
         read_waits(run),
+        model_of_run(run, trials_frame(run)),
     )
     verdicts["crossovers"] = [as_crossover(each) for each in found.crossings]
     verdicts["ladders"] = [as_verdict(ladder) for ladder in found.ladders]
+    verdicts["model"] = as_model(found.modelled)
     sections = verdict_words(run, found.compared, verdicts["summary"], _sections(run, found))
     path = write_verdicts(run.folder, verdicts)
     page = _write_page(run, found, sections)
@@ -80,6 +84,7 @@ class _Findings:
     ladders: Sequence[Decomposition]
     losses: Sequence[Loss]
     waits: Sequence[Mapping[str, Any]]
+    modelled: Modelled
 
 
 def _sections(run: Run, found: _Findings) -> list[Section]:
@@ -93,6 +98,7 @@ def _sections(run: Run, found: _Findings) -> list[Section]:
         ladders.words(found.ladders),
         mistakes.words(found.losses),
         waits.words(found.waits),
+        predictions.words(found.modelled),
         limits_section(run),
     ]
 
@@ -124,8 +130,9 @@ def _write_page(run: Run, found: _Findings, sections: list[Section]) -> Path:
         run=run.name,
         explorer=as_json(
             explorer_data(
-                trials, cells, found.compared, run.info["targets"], looks, confidence(run)
-            )
+                trials, cells, found.compared, run.info["targets"], looks, confidence(run),
+                found.modelled.parameters,
+            )  # fmt: skip
         ),
         plotly=scripts.plotly(),
         scripts=scripts.own(scripts.EXPLORER),
@@ -157,6 +164,20 @@ def _details(charts: Path, found: _Findings, looks: Mapping[str, Style]) -> Iter
             "How much longer than asked a wait took, as the server itself recorded it.",
             waits.drawings(found.waits, looks),
             Table(waits.TABLE, waits.rows(found.waits)),
+        ),
+        (
+            "model",
+            "Can a model predict it?",
+            predictions.TEXT,
+            predictions.drawings(found.modelled, looks),
+            Table(predictions.ERRORS_TABLE, predictions.error_rows(found.modelled)),
+        ),
+        (
+            "limits",
+            "Why each cell gives no more",
+            predictions.CELLS_TEXT,
+            (),
+            Table(predictions.CELLS_TABLE, predictions.cell_rows(found.modelled)),
         ),
     )
     for name, heading, text, drawings, table in parts:

@@ -11,12 +11,13 @@ const Curves = (() => {
     const points = plan.across.map((across) => Tiles.pointAt(state, { across, down: plan.place.down }));
     const x = places(state, plan);
     const lines = targets.map((target) => line(data, state, target, points, x)).filter(Boolean);
+    const modelled = targets.map((target) => modelLine(data, state, target, plan, x)).filter(Boolean);
     const bounds = state.metric.name === "throughput" ? throughputBounds(data, points, x, targets)
       : state.metric.column.startsWith("response") ? delayBound(data, points, x) : [];
     const row = Data.words(data, state.down, plan.place.down);
     return {
       title: `${state.metric.title} at ${row}`,
-      traces: [...bounds, ...lines],
+      traces: [...bounds, ...modelled, ...lines],
       layout: { ...frame(), xaxis: xAxis(data, state, plan, x), yaxis: yAxis(state.metric, [...bounds, ...lines]),
         shapes: [chosenMark(x[plan.across.indexOf(plan.place.across)])] },
     };
@@ -46,6 +47,58 @@ const Curves = (() => {
         + plain(Data.placeWords(data, cell)) : "")),
       hovertemplate: "%{text}<extra></extra>",
     };
+  }
+
+  // What the model gives on the same way, on more points where the axis is of connections.
+  function modelLine(data, state, target, plan, x) {
+    const ask = { throughput: (said) => said.throughput_rps, mean: (said) => 1e3 * said.response_s }[state.metric.name];
+    if (!ask) return null;
+    const [first, last] = [x[0], x[x.length - 1]];
+    const among = state.across === "connections" ? [...new Set([...x, ...halves(first, last)])].sort((a, b) => a - b) : plan.across;
+    const said = among.map((across) => Predictions.at(data, target.name, Tiles.pointAt(state, { across, down: plan.place.down })));
+    if (!said.some(Boolean)) return null;
+    return {
+      type: "scatter", mode: "lines", name: `model: ${plain(target.name)}`, x: state.across === "connections" ? among : x,
+      y: said.map((each) => (each ? ask(each) : null)), line: { color: Looks.lineColour(target), width: 1.2, dash: "1px,3px" },
+      text: said.map((each) => each && `model of ${plain(target.name)}<br>${Units.number(ask(each))} ${state.metric.unit}<br>`
+        + `limited by ${each.limited_by}${each.extrapolated ? "<br>extrapolated" : ""}`),
+      hovertemplate: "%{text}<extra></extra>",
+    };
+  }
+
+  // Powers of the root of 2 between two numbers of connections.
+  function halves(first, last) {
+    const steps = Math.floor(2 * Math.log2(last / first));
+    return Array.from({ length: steps + 1 }, (_, i) => Math.round(first * 2 ** (i / 2)));
+  }
+
+  // Lines of the model over connections for a load chosen by hand; open markers are extrapolated.
+  function predicted(lines, counts, chosen, what) {
+    const value = (answer) => (what === "throughput" ? answer.throughput_rps : 1e3 * answer.response_s);
+    const unit = what === "throughput" ? "requests/s" : "ms";
+    const traces = lines.map(({ target, answers }) => ({
+      type: "scatter", mode: "lines+markers", name: plain(target.name), x: counts, y: answers.map(value), line: Looks.line(target),
+      marker: { color: Looks.lineColour(target), size: 7,
+        symbol: answers.map(({ beyond }) => target.symbol.replace("-open", "") + (beyond.length ? "-open" : "")) },
+      text: answers.map((answer, i) => `${plain(target.name)}, ${Units.countOf(counts[i], "connection")}<br>`
+        + `${Units.number(value(answer))} ${unit}<br>limited by ${answer.limited_by}`
+        + answer.beyond.map((reason) => `<br>extrapolated: ${plain(reason)}`).join("")),
+      hovertemplate: "%{text}<extra></extra>",
+    }));
+    if (chosen.delay_s > 0) {
+      const y = counts.map((count) => (what === "throughput" ? count / chosen.delay_s : 1e3 * chosen.delay_s));
+      traces.unshift(bound(what === "throughput" ? "physical bound N / d" : "the delay asked for", counts, y, "2px,4px"));
+    }
+    const shown = counts.filter((count) => Number.isInteger(Math.log2(count) / 2));
+    const xaxis = { ...axis("connections"), type: "log", tickvals: shown, ticktext: shown.map(Units.count) };
+    const name = what === "throughput" ? "predicted throughput, requests/s" : "predicted mean response time, ms";
+    return { traces, layout: { ...frame(), xaxis, yaxis: { ...axis(name), ...logTicks(traces) }, shapes: [chosenMark(chosen.connections)] } };
+  }
+
+  const CHART = { displaylogo: false, responsive: true, displayModeBar: false };
+
+  function show(id, { traces, layout }) {
+    if (window.Plotly) Plotly.react(Dom.find(id), traces, layout, CHART);
   }
 
   // No server answers more often than N connections that each wait d, N / d; and known limits.
@@ -144,5 +197,5 @@ const Curves = (() => {
       hoverlabel: { bgcolor: Dom.colour("soft"), bordercolor: Dom.colour("muted"), font: { color: ink }, align: "left" } };
   }
 
-  return { along, percentiles };
+  return { along, percentiles, predicted, show };
 })();

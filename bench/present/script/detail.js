@@ -37,7 +37,7 @@ const Detail = (() => {
     const chosen = data.metrics.filter((each) => each.name === metric.name);
     const others = data.metrics.filter((each) => ["throughput", "p50", "p99", "cpu"].includes(each.name) && each !== chosen[0]);
     const figures = [...chosen, ...others].map((each) => figure(cell, each));
-    return [name, Dom.make("ul", {}, ...[...figures, ...limits(cell, point), ...validity(cell)].map((line) => Dom.make("li", {}, line)))];
+    return [name, Dom.make("ul", {}, ...[...figures, ...limits(cell), ...model(data, cell), ...validity(cell)].map((line) => Dom.make("li", {}, line)))];
   }
 
   function figure(cell, metric) {
@@ -55,6 +55,14 @@ const Detail = (() => {
     }
     if (Units.known(cell.limit_rps)) found.push(`Limited by ${cell.limit_what}: at most ${Units.number(cell.limit_rps)} requests/s`);
     return found;
+  }
+
+  function model(data, cell) {
+    const said = Predictions.at(data, cell.target, cell);
+    if (!said) return [];
+    const beyond = said.extrapolated ? ", extrapolated" : "";
+    return [`The model gives ${Units.number(said.throughput_rps)} requests/s and a mean of ${Units.number(1e3 * said.response_s)} ms`
+      + ` (limited by ${said.limited_by}: ${Units.number(100 * said.reached)}% of ${Units.number(said.bound_rps)}${beyond})`];
   }
 
   function validity(cell) {

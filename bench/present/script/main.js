@@ -2,7 +2,6 @@
 "use strict";
 
 const Explorer = (() => {
-  const CHART = { displaylogo: false, responsive: true, displayModeBar: false };
   let data, state, plan, shown; // `shown`: the names of the targets whose lines are drawn
 
   function start() {
@@ -10,15 +9,20 @@ const Explorer = (() => {
     if (data.cells.length === 0) return;
     Dom.find("explorer").hidden = false;
     wish({});
+    WhatIf.start(data);
     performance.mark("usable");
     requestAnimationFrame(() => setTimeout(startCharts));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => wish({}));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      wish({});
+      WhatIf.drawCharts();
+    });
   }
 
   // plotly.js takes longest to read, so the map is there before it.
   function startCharts() {
     document.head.append(Dom.make("script", {}, Dom.find("plotly").textContent));
     drawCurves();
+    if (data.parameters.length > 0) WhatIf.drawCharts();
     performance.mark("interactive");
   }
 
@@ -91,10 +95,10 @@ const Explorer = (() => {
     chart("percentiles", Curves.percentiles(data, state, plan, targets));
   }
 
-  function chart(id, { title, traces, layout }) {
-    Dom.find(`${id}-title`).textContent = title;
-    Dom.find(`${id}-none`).hidden = traces.length > 0;
-    if (window.Plotly) Plotly.react(Dom.find(id), traces, layout, CHART);
+  function chart(id, drawing) {
+    Dom.find(`${id}-title`).textContent = drawing.title;
+    Dom.find(`${id}-none`).hidden = drawing.traces.length > 0;
+    Curves.show(id, drawing);
   }
 
   return { start };
