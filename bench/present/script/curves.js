@@ -59,7 +59,7 @@ const Curves = (() => {
     if (!said.some(Boolean)) return null;
     return {
       type: "scatter", mode: "lines", name: `model: ${plain(target.name)}`, x: state.across === "connections" ? among : x,
-      y: said.map((each) => (each ? ask(each) : null)), line: { color: Looks.lineColour(target), width: 1.2, dash: "1px,3px" },
+      y: said.map((each) => (each ? ask(each) : null)), line: { color: Looks.lineColour(target), width: 1 }, opacity: 0.75,
       text: said.map((each) => each && `model of ${plain(target.name)}<br>${Units.number(ask(each))} ${state.metric.unit}<br>`
         + `limited by ${each.limited_by}${each.extrapolated ? "<br>extrapolated" : ""}`),
       hovertemplate: "%{text}<extra></extra>",
@@ -172,14 +172,28 @@ const Curves = (() => {
     return metric.log ? { ...axis(name), ...logTicks(traces) } : { ...axis(name), rangemode: "tozero" };
   }
 
-  // A log axis written as 2,000 rather than 2 x 10^3; steps between powers only where they fit.
+  // A log axis written as 2,000 rather than 2 x 10^3, with about four to ten names.
   function logTicks(traces) {
     const values = traces.flatMap((trace) => trace.y).filter((value) => value > 0);
-    const decades = Math.log10(Math.max(...values) / Math.min(...values));
-    const steps = decades > 3 ? [1] : decades > 1 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
+    const least = Math.min(...values), most = Math.max(...values), decades = Math.log10(most / least);
+    const tickvals = decades > 0.5 ? powerTicks(decades) : evenTicks(least, most);
+    const words = (value) => value.toLocaleString("en-GB", { maximumSignificantDigits: decades > 0.5 ? 3 : 4 });
+    return { type: "log", tickvals, ticktext: tickvals.map(words) };
+  }
+
+  function powerTicks(decades) {
+    const steps = decades > 3 ? [1] : decades > 1.2 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
     const powers = Array.from({ length: 16 }, (_, i) => 10 ** (i - 6));
-    const tickvals = powers.flatMap((power) => steps.map((step) => step * power));
-    return { type: "log", tickvals, ticktext: tickvals.map((value) => Number(value.toPrecision(3)).toLocaleString("en-GB")) };
+    return powers.flatMap((power) => steps.map((step) => step * power));
+  }
+
+  // Steps of 1, 2 or 5 times a power of ten, for values that are close to each other.
+  function evenTicks(least, most) {
+    const rough = Math.max(most - least, most * 0.02) / 5;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = power * [1, 2, 5, 10].find((each) => each * power >= rough);
+    const first = Math.floor(least / step) - 1, last = Math.ceil(most / step) + 1;
+    return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step).filter((value) => value > 0);
   }
 
   const axis = (title) => ({ title: { text: title, standoff: 8 }, automargin: true, zeroline: false,

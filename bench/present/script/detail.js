@@ -2,14 +2,38 @@
 "use strict";
 
 const Detail = (() => {
-  // Lines and a table on a place of the map, as elements.
+  const FIGURES = ["throughput", "p50", "p99", "cpu"];
+
+  // What is known of a place of the map, as elements: verdicts, figures side by side, validity.
   function draw(box, data, state, place) {
     const point = Tiles.pointAt(state, place);
     const targets = state.subject.target ? [state.subject.target] : [state.subject.a, state.subject.b];
-    const heading = Dom.make("h3", {}, `${state.subject.words} at ${Data.placeWords(data, point)}`);
+    const cells = targets.map((target) => Data.cellAt(data, target, point));
     const lines = state.subject.target ? [] : verdicts(data, state, point);
-    Dom.fill(box, heading, ...lines.map((line) => Dom.make("p", {}, line)),
-      ...targets.flatMap((target) => about(data, state.metric, target, point)));
+    Dom.fill(box, Dom.make("h3", {}, `${state.subject.words} at ${Data.placeWords(data, point)}`),
+      ...lines.map((line) => Dom.make("p", {}, line)), figures(data, state.metric, targets, cells),
+      ...targets.flatMap((target, i) => about(data, target, cells[i])));
+  }
+
+  // A row for the chosen metric and for each of the usual ones, a column for each target.
+  function figures(data, metric, targets, cells) {
+    const names = new Set([metric.name, ...FIGURES]);
+    const shown = [...names].map((name) => data.metrics.find((each) => each.name === name));
+    const head = Dom.make("tr", {}, Dom.make("td"), ...targets.map((target) => Dom.make("th", { scope: "col" }, target)));
+    const rows = shown.map((each) => Dom.make("tr", {}, Dom.make("th", { scope: "row" }, `${each.title}, ${each.unit}`),
+      ...cells.map((cell) => Dom.make("td", {}, ...value(cell, each)))));
+    return Dom.make("table", {}, Dom.make("tbody", {}, head, ...rows));
+  }
+
+  function value(cell, metric) {
+    if (!cell || !Units.known(cell[metric.column])) return ["-"];
+    return [`${Tiles.bound(cell, metric)}${Units.number(cell[metric.column])}`, Dom.make("br"),
+      Dom.make("span", { class: "interval" }, range(cell, metric))];
+  }
+
+  function range(cell, metric) {
+    const low = cell[metric.low], high = cell[metric.high];
+    return Units.known(low) || Units.known(high) ? Units.interval(low, high, Units.number) : "too few rounds for an interval";
   }
 
   // What was judged there: the chosen metric first.
@@ -30,21 +54,17 @@ const Detail = (() => {
       + ` ${Units.countOf(row.rounds, "round")}: ${says}${reason}.`;
   }
 
-  function about(data, metric, target, point) {
-    const cell = Data.cellAt(data, target, point);
+  function about(data, target, cell) {
     const name = Dom.make("h4", {}, target);
     if (!cell) return [name, Dom.make("p", {}, "Not measured there.")];
-    const chosen = data.metrics.filter((each) => each.name === metric.name);
-    const others = data.metrics.filter((each) => ["throughput", "p50", "p99", "cpu"].includes(each.name) && each !== chosen[0]);
-    const figures = [...chosen, ...others].map((each) => figure(cell, each));
-    return [name, Dom.make("ul", {}, ...[...figures, ...limits(cell), ...model(data, cell), ...validity(cell)].map((line) => Dom.make("li", {}, line)))];
+    const lines = [...validity(cell), ...limits(cell), ...model(data, cell)];
+    return [name, Dom.make("ul", {}, ...lines.map((line) => Dom.make("li", {}, line)))];
   }
 
+  // A figure on one line, for the charts.
   function figure(cell, metric) {
-    const value = cell[metric.column], low = cell[metric.low], high = cell[metric.high];
-    if (!Units.known(value)) return `${metric.title}: not known`;
-    const range = Units.known(low) || Units.known(high) ? ` ${Units.interval(low, high, Units.number)}` : ", no interval from so few rounds";
-    return `${metric.title}: ${Tiles.bound(cell, metric)}${Units.number(value)} ${metric.unit}${range}`;
+    if (!Units.known(cell[metric.column])) return `${metric.title}: not known`;
+    return `${metric.title}: ${Tiles.bound(cell, metric)}${Units.number(cell[metric.column])} ${metric.unit}, ${range(cell, metric)}`;
   }
 
   function limits(cell) {

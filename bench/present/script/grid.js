@@ -21,10 +21,11 @@ const Grid = (() => {
   function draw(box, data, state, plan, { select, hover }) {
     const levels = levelsOf(data, state);
     const table = Dom.make("table", { role: "grid", "aria-label": title(state), class: "map",
+      style: `--columns: ${plan.across.length}`,
       keydown: (event) => move(event, plan, select), mouseleave: () => hover(null) });
     const axis = (name) => Data.AXES.find((each) => each.name === name).title;
     const head = Dom.make("tr", { role: "row" },
-      Dom.make("th", { scope: "col", class: "corner" }, `${axis(state.down)} \u2193  ${axis(state.across)} \u2192`),
+      Dom.make("th", { scope: "col", class: "corner" }, `${axis(state.across)} \u2192`, Dom.make("br"), `${axis(state.down)} \u2193`),
       ...plan.across.map((value) => Dom.make("th", { scope: "col" }, Data.words(data, state.across, value))));
     const body = plan.down.map((down) => Dom.make("tr", { role: "row" },
       Dom.make("th", { scope: "row" }, Data.words(data, state.down, down)),

@@ -15,7 +15,8 @@ const WhatIf = (() => {
   function start(block) {
     data = block;
     if (data.parameters.length === 0) return;
-    modes = [...new Map(data.parameters.map((each) => [modeKey(each), each])).values()];
+    modes = [...new Map(data.parameters.map((each) => [modeKey(each), each])).values()]
+      .sort((a, b) => (a.connection < b.connection ? 1 : -1)); // keep-alive first
     const most = Math.max(...data.parameters.map((each) => each.calibrated_to));
     counts = CONNECTIONS.filter((count) => count <= Math.max(4 * most, 64));
     const longest = Math.max(...data.cells.map((cell) => cell.delay_s));
@@ -33,8 +34,8 @@ const WhatIf = (() => {
       slider("delay_s", "Delay", DELAYS, Units.delay),
       slider("cpu_s", "CPU per request", CPU, (value) => (value ? Units.delay(value) : "none besides its own")),
       slider("connections", "Connections", counts, Units.count),
-      slider("workers", "Workers, where a model has a number of them", WORKERS, (value) => (value === null ? "its own" : Units.count(value))),
-      slider("units", "Units of which the wait holds one", UNITS, (value) => (value === 0 ? "none" : Units.count(value))),
+      slider("workers", "Workers (of pools and processes)", WORKERS, (value) => (value === null ? "its own" : Units.count(value))),
+      slider("units", "Units held while waiting", UNITS, (value) => (value === 0 ? "none" : Units.count(value))),
     ];
     if (modes.length > 1) sliders.unshift(modeField());
     Dom.fill(Dom.find("sliders"), ...sliders);
