@@ -26,7 +26,7 @@ const Choices = (() => {
   function settle(data, wish) {
     const all = subjects(data);
     const known = [...all.pairs, ...all.targets];
-    const subject = known.find((each) => each.key === wish.subject) ?? known[0];
+    const subject = known.find((each) => each.key === wish.subject) ?? first(data, all);
     const metric = data.metrics.find((each) => each.name === wish.metric) ?? data.metrics[0];
     const rows = rowsOf(data, subject);
     const varying = Data.axesThatVary(data, rows);
@@ -43,6 +43,12 @@ const Choices = (() => {
       left = left.filter((row) => row[axis] === fixed[axis]);
     }
     return { subject, metric, across, down, fixed, offered, varying, rows: left, place: wish.place ?? {} };
+  }
+
+  // The first pair of an async and a sync model, else the first of all.
+  function first(data, { pairs, targets }) {
+    const family = (name) => data.targets.find((target) => target.name === name)?.family;
+    return pairs.find(({ a, b }) => family(a) !== family(b)) ?? pairs[0] ?? targets[0];
   }
 
   function pick(wanted, offered, usual) {

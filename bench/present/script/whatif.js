@@ -18,7 +18,8 @@ const WhatIf = (() => {
     modes = [...new Map(data.parameters.map((each) => [modeKey(each), each])).values()]
       .sort((a, b) => (a.connection < b.connection ? 1 : -1)); // keep-alive first
     const most = Math.max(...data.parameters.map((each) => each.calibrated_to));
-    counts = CONNECTIONS.filter((count) => count <= Math.max(4 * most, 64));
+    const measured = Math.max(...data.cells.map((cell) => cell.connections));
+    counts = CONNECTIONS.filter((count) => count <= Math.max(4 * most, measured, 64));
     const longest = Math.max(...data.cells.map((cell) => cell.delay_s));
     chosen = { mode: modes[0], delay_s: DELAYS.filter((delay) => delay <= Math.min(longest, 0.02)).at(-1), cpu_s: 0,
       connections: counts.filter((count) => count <= most).at(-1), workers: null, units: 0 };
