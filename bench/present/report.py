@@ -130,9 +130,14 @@ def _write_page(run: Run, found: _Findings, sections: list[Section]) -> Path:
         run=run.name,
         explorer=as_json(
             explorer_data(
-                trials, cells, found.compared, run.info["targets"], looks, confidence(run),
+                trials,
+                cells,
+                found.compared,
+                run.info["targets"],
+                looks,
+                confidence(run),
                 found.modelled.parameters,
-            )  # fmt: skip
+            )
         ),
         plotly=scripts.plotly(),
         scripts=scripts.own(scripts.EXPLORER),

@@ -32,6 +32,7 @@ ROUNDS = 10
 CONNECTIONS = (1, 4, 16, 32, 64, 128, 256, 512)
 DELAYS_MS = (0, 0.5, 1, *range(2, 42, 2))
 TARGETS = 6
+MARKS = "Object.fromEntries(performance.getEntriesByType('mark').map(m => [m.name, m.startTime]))"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_BROWSER = f"no browser here ({', '.join(BROWSERS)}): make system-packages gets chromium"
 
@@ -94,7 +95,9 @@ def _slices(
     cells = itertools.product(range(ROUNDS), works, CONNECTIONS, names)
     for order, (number, work, connections, name) in enumerate(cells):
         alike = like[name.partition("#")[0]]
-        rate = connections / (works[work] + 1e-4 + 2e-5 * connections) * math.exp(rng.gauss(0, 0.02))
+        rate = (
+            connections / (works[work] + 1e-4 + 2e-5 * connections) * math.exp(rng.gauss(0, 0.02))
+        )
         yield {
             **alike[order % len(alike)],
             "target": name, "work": work, "delay_s": works[work], "connection": "keep-alive",
@@ -106,11 +109,9 @@ def write_large(run: Run, folder: Path) -> int:
     """Write the made-up run and return the number of its slices."""
     info, slices = made_up(run)
     (folder / RUN_FILE).write_text(json.dumps(info))
-    count = 0
-    with (folder / TRIALS_FILE).open("w") as file:
-        for count, trial in enumerate(slices, 1):
-            file.write(json.dumps(trial) + "\n")
-    return count
+    lines = [json.dumps(trial) + "\n" for trial in slices]
+    (folder / TRIALS_FILE).write_text("".join(lines))
+    return len(lines)
 
 
 def opened_ms(started: Browser, page_file: Path) -> dict[str, float]:
@@ -125,9 +126,7 @@ def opened_ms(started: Browser, page_file: Path) -> dict[str, float]:
     try:
         page.goto(page_file.as_uri())
         page.wait_for_function("performance.getEntriesByName('interactive').length > 0")
-        marks = page.evaluate(
-            "Object.fromEntries(performance.getEntriesByType('mark').map(m => [m.name, m.startTime]))"
-        )
+        marks = page.evaluate(MARKS)
     except Error as error:
         raise UserError(f"{page_file} is not ready in a browser: {error}") from error
     finally:
