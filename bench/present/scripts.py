@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 PLOTLY = "vendor/plotly-basic-3.7.0.min.js"
 PLOTLY_LICENCE = "vendor/plotly-LICENSE.txt"
-TABLES = ("dom", "tables")
 EXPLORER = (
     "dom", "units", "data", "queueing", "model", "predictions", "choices", "tiles", "grid",
     "detail", "looks", "curves", "whatif", "tables", "still", "main",

@@ -7,7 +7,7 @@ const Tables = (() => {
   // What a text sorts by: its first number, times in seconds; text by itself; nothing known last.
   function key(text) {
     const plain = text.trim();
-    const found = /^[[(\u2265\u2264>= ]*(-?[\d,]*\.?\d+)\s*(us|ms|s)?\b/.exec(plain);
+    const found = /^[[(\u2265\u2264>= ]*([+-]?[\d,]*\.?\d+)\s*(us|ms|s)?\b/.exec(plain);
     if (found) return [0, Number(found[1].replaceAll(",", "")) * (UNITS[found[2]] ?? 1), plain];
     return plain === "" || plain === "-" || plain.startsWith("?") ? [2, 0, plain] : [1, 0, plain];
   }
@@ -23,6 +23,13 @@ const Tables = (() => {
     const keyed = [...body.rows].map((row) => [key(row.cells[column].textContent), row]);
     keyed.sort((a, b) => compare(a[0], b[0], down));
     body.append(...keyed.map(([, row]) => row));
+  }
+
+  // Sorts a table whose rows are new as it was sorted before.
+  function again(table) {
+    const heads = [...table.tHead.rows[0].cells];
+    const column = heads.findIndex((head) => head.hasAttribute("aria-sort"));
+    if (column >= 0) sort(table, column, heads[column].getAttribute("aria-sort") === "descending");
   }
 
   // Makes a table with a head sortable by mouse and keyboard.
@@ -41,5 +48,5 @@ const Tables = (() => {
     });
   }
 
-  return { key, compare, enhance };
+  return { key, compare, enhance, again };
 })();

@@ -2,8 +2,12 @@
 "use strict";
 
 const Units = (() => {
-  const fixed = (value, decimals) =>
-    value.toLocaleString("en-GB", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  // toFixed rounds the number that is there; toLocaleString rounds its shortest decimal.
+  function fixed(value, decimals) {
+    const [whole, rest] = value.toFixed(decimals).split(".");
+    const apart = whole.replace(/\B(?=(\d{3})+$)/g, ",");
+    return rest === undefined ? apart : `${apart}.${rest}`;
+  }
 
   const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 

@@ -79,7 +79,9 @@ const WhatIf = (() => {
   function drawTable() {
     const answers = fitted().map((parameters) => ask(parameters, chosen)).sort((a, b) => b.throughput_rps - a.throughput_rps);
     const most = answers[0].throughput_rps;
-    Dom.fill(Dom.find("what-if-rows"), ...answers.map((answer) => row(answer, most)));
+    const rows = Dom.find("what-if-rows");
+    Dom.fill(rows, ...answers.map((answer) => row(answer, most)));
+    Tables.again(rows.closest("table"));
     const names = answers.map(({ parameters, throughput_rps }) => `${parameters.target} ${Units.number(throughput_rps)}`);
     Dom.find("what-if-words").textContent = `Predicted, requests/s: ${names.join(", ")}.`;
   }
