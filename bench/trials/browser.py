@@ -32,6 +32,7 @@ ROUNDS = 10
 CONNECTIONS = (1, 4, 16, 32, 64, 128, 256, 512)
 DELAYS_MS = (0, 0.5, 1, *range(2, 42, 2))
 TARGETS = 6
+READY = "html[data-ready=interactive]"
 MARKS = "Object.fromEntries(performance.getEntriesByType('mark').map(m => [m.name, m.startTime]))"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NO_BROWSER = f"no browser here ({', '.join(BROWSERS)}): make system-packages gets chromium"
@@ -125,7 +126,7 @@ def opened_ms(started: Browser, page_file: Path) -> dict[str, float]:
     page.on("request", lambda request: complaints.append(request.url))
     try:
         page.goto(page_file.as_uri())
-        page.wait_for_function("performance.getEntriesByName('interactive').length > 0")
+        page.wait_for_selector(READY, state="attached")
         marks = page.evaluate(MARKS)
     except Error as error:
         raise UserError(f"{page_file} is not ready in a browser: {error}") from error

@@ -17,6 +17,7 @@ const Curves = (() => {
     const row = Data.words(data, state.down, plan.place.down);
     return {
       title: `${state.metric.title} at ${row}`,
+      isEmpty: lines.length === 0,
       traces: [...bounds, ...modelled, ...lines],
       layout: { ...frame(), xaxis: xAxis(data, state, plan, x), yaxis: yAxis(state.metric, [...bounds, ...lines]),
         shapes: [chosenMark(x[plan.across.indexOf(plan.place.across)])] },
@@ -153,6 +154,7 @@ const Curves = (() => {
     const xaxis = { ...axis("percentile"), tickvals: named.map((p) => -Math.log10(1 - p / 100)), ticktext: named.map(String) };
     return {
       title: `Response time by percentile at ${Data.placeWords(data, point)}`,
+      isEmpty: traces.length === 0,
       traces,
       layout: { ...frame(), xaxis, yaxis: { ...axis("response time, ms"), ...logTicks(traces) } },
     };

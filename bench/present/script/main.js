@@ -10,7 +10,7 @@ const Explorer = (() => {
     Dom.find("explorer").hidden = false;
     wish({});
     WhatIf.start(data);
-    performance.mark("usable");
+    ready("usable");
     requestAnimationFrame(() => setTimeout(startCharts));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       wish({});
@@ -23,7 +23,13 @@ const Explorer = (() => {
     document.head.append(Dom.make("script", {}, Dom.find("plotly").textContent));
     drawCurves();
     if (data.parameters.length > 0) WhatIf.drawCharts();
-    performance.mark("interactive");
+    ready("interactive");
+  }
+
+  // Says how far the page is, for whoever drives or times it.
+  function ready(state) {
+    performance.mark(state);
+    document.documentElement.dataset.ready = state;
   }
 
   // Draws everything for the state with some choices changed.
@@ -97,7 +103,7 @@ const Explorer = (() => {
 
   function chart(id, drawing) {
     Dom.find(`${id}-title`).textContent = drawing.title;
-    Dom.find(`${id}-none`).hidden = drawing.traces.length > 0;
+    Dom.find(`${id}-none`).hidden = !drawing.isEmpty;
     Curves.show(id, drawing);
   }
 
