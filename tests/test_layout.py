@@ -17,6 +17,9 @@ MOST_DRIVER_LINES = 99
 PURE = (
     "bench.analyse.stats",
     "bench.analyse.model",
+    "bench.analyse.queueing",
+    "bench.analyse.calibration",
+    "bench.analyse.curve",
     "bench.analyse.crossover",
     "bench.gate.decide",
     "clients.draws",

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.analyse.curve import Curve
 from bench.analyse.limits import places_each
-from bench.analyse.model import Curve, Load, Parameters, inside, predict
+from bench.analyse.model import Load, Parameters, inside, predict
 from bench.analyse.works import asked_s, steps_of
 
 Target = Mapping[str, Any]
@@ -98,7 +99,7 @@ def _structure(target: Target, plain: Sequence[Measured]) -> Parameters:
     point = plain[0].point
     processes = 1 if target.get("workers_are") == "threads" else int(target.get("workers") or 1)
     has_lock = (target.get("python") or {}).get("gil") is not False
-    cores = int(point["server_cores"])
+    cores = int(point["server_cores"] or 1)
     places = places_each(target)
     return Parameters(
         target=str(target["name"]),

@@ -11,12 +11,12 @@ most K requests are inside where a target has K places; the others wait outside 
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from bench.analyse.curve import Curve, on_curve, rising
 from bench.analyse.queueing import (
     Closed,
     closed,
@@ -27,9 +27,6 @@ from bench.analyse.queueing import (
     several_servers,
 )
 
-Curve = tuple[tuple[float, float], ...]
-"""(connections, or a rate, and seconds there) in rising order."""
-
 # Of what a prediction says: why a target gives no more, and where its requests spend their time.
 CAUSES = ("waiting", "CPU", "workers", "units")
 
@@ -39,11 +36,11 @@ class Parameters:
     """What was fitted for a target in one connection mode on so many cores; times in seconds.
 
     `demand_s` is one over the throughput without a wait, by connections; `wait_cpu_s` the CPU time
-    that a wait costs besides, by connections; `late_s` by how much a wait ends late, by how many
-    would end in a second if nothing but waits took time; `cpu_factor` how long a second of asked
-    CPU time takes. A target has `workers` times `places` places, or no limit where `places` is
-    None. A blocking call stops all of what `is_loop`. `lanes` is on how many cores it can compute
-    at once. The fit rests on up to `calibrated_to` connections.
+    that a wait costs besides, by connections, flat beyond the last; `late_s` by how much a wait
+    ends late, by how many would end in a second if nothing but waits took time; `cpu_factor` how
+    long a second of asked CPU time takes. A target has `workers` times `places` places, or no limit
+    where `places` is None. A blocking call stops all of what `is_loop`. `lanes` is on how many
+    cores it can compute at once. The fit rests on up to `calibrated_to` connections.
     """
 
     target: str
@@ -78,8 +75,9 @@ def from_json(values: Mapping[str, Any]) -> Parameters:
 class Load:
     """What is asked of a target; times in seconds of one request.
 
-    `delay_s` is waited in `waits` waits, `block_s` in `blocks` calls that block their thread,
-    `hold_s` with one of `units` units; `cpu_s` is computed. `workers` None is the target's own.
+    `delay_s` is waited in waits, and `hold_s` in one more with one of `units` units: `waits` in
+    all; `block_s` in `blocks` calls that block their thread; `cpu_s` is computed. `workers` None is
+    the target's own number.
     """
 
     connections: int
@@ -144,13 +142,13 @@ def open_response_s(parameters: Parameters, load: Load, offered_rps: float) -> f
     if places is not None:
         whole = _network(parameters, replace(load, connections=places), places)
         return open_time_s(offered_rps, limited(whole.throughputs, places, places))
-    at_cpu_s = open_time_s(offered_rps, cpu_rates(parameters, replace(load, connections=most)))
-    busy = offered_rps * load.hold_s
+    at_most = replace(load, connections=most)
+    at_cpu_s = open_time_s(offered_rps, cpu_rates(parameters, at_most))
+    unit_s = held_s(parameters, at_most)
+    busy = offered_rps * unit_s
     if at_cpu_s is None or busy >= load.units:
         return None
-    units_s = 0.0
-    if load.hold_s:
-        units_s = load.hold_s * (1 + erlang_c(busy, load.units) / (load.units - busy))
+    units_s = unit_s * (1 + erlang_c(busy, load.units) / (load.units - busy))
     return think_s(parameters, load) + at_cpu_s + units_s
 
 
@@ -161,12 +159,13 @@ def bounds(parameters: Parameters, load: Load) -> dict[str, float]:
     all units held.
     """
     rates = cpu_rates(parameters, load)
-    alone_s = think_s(parameters, load) + load.hold_s + 1 / rates[0]
+    unit_s = held_s(parameters, load)
+    alone_s = think_s(parameters, load) + unit_s + 1 / rates[0]
     places = places_of(parameters, load)
     bounded = places is not None and places < load.connections
     return {
         "CPU": max(rates),
-        "units": load.units / load.hold_s if load.hold_s else math.inf,
+        "units": load.units / unit_s if unit_s else math.inf,
         "workers": places / alone_s if bounded and places else math.inf,
         "waiting": load.connections / alone_s,
     }
@@ -187,12 +186,23 @@ def inside(parameters: Parameters, load: Load) -> int:
 
 def think_s(parameters: Parameters, load: Load) -> float:
     """The time that a request spends in waits that keep nobody else waiting, lateness included."""
-    waits, waited_s = _waits(parameters, load), load.delay_s
-    waited_s += 0.0 if parameters.is_loop else load.block_s
-    if not waits:
+    waited_s = load.delay_s + (0.0 if parameters.is_loop else load.block_s)
+    waits = _waits(parameters, load) - (1 if load.hold_s else 0)
+    if not waited_s or waits < 1:
         return waited_s
     per_s = inside(parameters, load) * waits / (waited_s + load.hold_s)
     return waited_s + waits * on_curve(parameters.late_s, per_s)
+
+
+def held_s(parameters: Parameters, load: Load) -> float:
+    """The time for which a request keeps a unit: the wait with it, and by how much that ends late.
+
+    No more of these waits end in a second than there are units, or requests inside, to end them.
+    """
+    if not load.hold_s:
+        return 0.0
+    per_s = min(inside(parameters, load), load.units) / load.hold_s
+    return load.hold_s + on_curve(parameters.late_s, per_s)
 
 
 def _waits(parameters: Parameters, load: Load) -> int:
@@ -207,7 +217,7 @@ def cpu_rates(parameters: Parameters, load: Load) -> list[float]:
     that blocks a loop takes it as computing does, and ends as late as waits of an idle target.
     """
     n, lanes = inside(parameters, load), parameters.lanes
-    wait_cpu_s = rising(parameters.wait_cpu_s, load.connections)
+    wait_cpu_s = on_curve(parameters.wait_cpu_s, load.connections)
     besides_s = load.cpu_s * parameters.cpu_factor + _waits(parameters, load) * wait_cpu_s
     if parameters.is_loop and load.blocks:
         besides_s += load.block_s + load.blocks * on_curve(parameters.late_s, 0)
@@ -220,35 +230,6 @@ def cpu_rates(parameters: Parameters, load: Load) -> list[float]:
     ]
 
 
-def rising(curve: Curve, at: float) -> float:
-    """The value of a curve that goes on beyond its last point as between its last two.
-
-    There it is linear, and never falls: each connection adds as much.
-    """
-    if len(curve) < 2 or at <= curve[-1][0]:
-        return on_curve(curve, at)
-    (x0, y0), (x1, y1) = curve[-2:]
-    return y1 + max(y1 - y0, 0.0) / (x1 - x0) * (at - x1)
-
-
-def on_curve(curve: Curve, at: float) -> float:
-    """The value of a curve: a power between two points (linear if one is 0), flat beyond the ends.
-
-    No curve at all is 0.
-    """
-    if not curve:
-        return 0.0
-    if at <= curve[0][0]:
-        return curve[0][1]
-    for (x0, y0), (x1, y1) in itertools.pairwise(curve):
-        if at <= x1:
-            share = math.log(at / x0) / math.log(x1 / x0)
-            if y0 > 0 and y1 > 0:
-                return math.exp(math.log(y0) + share * math.log(y1 / y0))
-            return y0 + share * (y1 - y0)
-    return curve[-1][1]
-
-
 def _solve(parameters: Parameters, load: Load, n: int) -> Closed:
     """The network inside, with n requests: without units its closed form, the same to rounding."""
     if load.hold_s:
@@ -259,5 +240,5 @@ def _solve(parameters: Parameters, load: Load, n: int) -> Closed:
 def _network(parameters: Parameters, load: Load, n: int) -> Closed:
     stations = [cpu_rates(parameters, load)]
     if load.hold_s:
-        stations.append(several_servers(load.units, load.hold_s, n))
+        stations.append(several_servers(load.units, held_s(parameters, load), n))
     return closed(think_s(parameters, load), stations, n)

@@ -93,9 +93,12 @@ def model_of_run(run: Run, trials: pd.DataFrame) -> Modelled:
     """
     targets = {target["name"]: target for target in run.info["targets"]}
     parameters, predicted, not_fitted = [], [], []
-    for (name, mode, _), cells in _groups(trials).items():
-        target = targets.get(name)
-        if target is None or "{" not in (target.get("path") or "{work}"):
+    groups = _groups(trials)
+    places = {name: place for place, name in enumerate(targets)}
+    known_groups = [group for group in groups if group[0] in places]
+    for name, mode, cores in sorted(known_groups, key=lambda g: (g[1] == "close", places[g[0]], g)):
+        target, cells = targets[name], groups[name, mode, cores]
+        if "{" not in (target.get("path") or "{work}"):
             continue
         declared = [cell for cell in cells if _is_declared(run, cell)]
         points = [cell["point"] for cell in declared]
@@ -185,6 +188,8 @@ def _groups(trials: pd.DataFrame) -> dict[Group, list[dict[str, Any]]]:
     for key, slices in trials.groupby(list(CELL_KEYS), dropna=False, sort=False):
         cell = _cell(key, slices)
         point = cell["point"]
+        if not point["connections"]:
+            continue
         group = (point["target"], point["connection"], point["server_cores"])
         groups.setdefault(group, []).append(cell)
     return {
@@ -196,10 +201,12 @@ def _groups(trials: pd.DataFrame) -> dict[Group, list[dict[str, Any]]]:
 def _cell(key: tuple[Any, ...], slices: pd.DataFrame) -> dict[str, Any]:
     """A cell's point and what its valid slices say; None for what they do not."""
     values = (None if pd.isna(value) else value for value in key)
+    point: dict[str, Any] = dict(zip(CELL_KEYS, values, strict=True))
+    point |= {name: point[name] and int(point[name]) for name in ("workers", "units")}
     valid = slices[slices["valid"]]
     response_ms = None if valid["at_least"].any() else _mean(slices, "response_time_mean_ms")
     return {
-        "point": dict(zip(CELL_KEYS, values, strict=True)),
+        "point": point,
         "throughput_rps": _mean(slices, "throughput_rps"),
         "response_s": response_ms and response_ms / 1e3,
         "cpu_us": _median(valid, "server_cpu_us_per_request"),

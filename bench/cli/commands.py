@@ -17,6 +17,7 @@ from bench.cli import (
     fetch,
     gate,
     load,
+    predict,
     report,
     run,
     serve,
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("gate")(gate.gate)
 app.command("load", **load.SETTINGS)(load.load)

@@ -135,7 +135,7 @@ def figure(held_out: Sequence[Predicted], styles: Styles) -> Figure:
     _axes(times, "mean response time, ms")
     title(
         drawn,
-        f"Predicted against measured: {count_text(len(held_out))} cells that the model had not seen",
+        f"Predicted against measured: {count_text(len(held_out))} cells not seen by the model",
         "hollow: more connections than it was fitted to; band: within 10%",
     )
     names = [name for name in styles if any(cell.cell["target"] == name for cell in held_out)]
@@ -173,8 +173,9 @@ def _axes(axes: Axes, what: str) -> None:
         ends, [end / _BAND for end in ends], [end * _BAND for end in ends], color=RULE, alpha=0.5,
         linewidth=0, zorder=0,
     )  # fmt: skip
+    steps = (1, 2, 5) if ends[1] < 100 * ends[0] else (1,)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator())
+        axis.set_major_locator(LogLocator(subs=steps))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
 

@@ -178,7 +178,7 @@ def _details(charts: Path, found: _Findings, looks: Mapping[str, Style]) -> Iter
             Table(predictions.ERRORS_TABLE, predictions.error_rows(found.modelled)),
         ),
         (
-            "limits",
+            "causes",
             "Why each cell gives no more",
             predictions.CELLS_TEXT,
             (),

@@ -16,7 +16,7 @@ from bench.measure.stanza import Stanza
 from bench.store import read_run
 from tests.conftest import complaints
 
-COMMANDS = ("run", "report", "compare", "gate", "load", "fetch", "serve", "trace")
+COMMANDS = ("run", "report", "compare", "predict", "gate", "load", "fetch", "serve", "trace")
 HEAVY = ("matplotlib", "pandas", "scipy", "numpy", "jinja2", "uvloop", "trio", "clients", "servers")
 
 
@@ -196,7 +196,7 @@ def test_load_fetch_and_serve_show_the_help_of_their_programs(command: str) -> N
     assert words[command] in done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "report", "compare", "gate"])
+@pytest.mark.parametrize("command", ["run", "report", "compare", "predict", "gate"])
 def test_every_command_has_help(capfd: pytest.CaptureFixture[str], command: str) -> None:
     assert main([command, "--help"]) == 0
     out, err = capfd.readouterr()

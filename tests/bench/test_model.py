@@ -9,6 +9,7 @@ import model_vectors
 import pytest
 from model_vectors import GUNICORN, LOOP, POOL, PREFORK
 
+from bench.analyse.curve import rising
 from bench.analyse.model import (
     CAUSES,
     Load,
@@ -16,7 +17,6 @@ from bench.analyse.model import (
     from_json,
     open_response_s,
     predict,
-    rising,
 )
 
 MS = 1e-3
@@ -110,6 +110,21 @@ def test_units_limit_what_holds_them() -> None:
     assert said.throughput_rps == pytest.approx(800, rel=1e-3)
     assert said.limited_by == "units"
     assert said.shares["units"] > 0.95
+
+
+def test_a_wait_that_ends_late_keeps_its_unit_as_long() -> None:
+    """10 ms, and 2 ms late where one unit ends 100 a second: 83 a second, whoever else waits."""
+    late = replace(PLAIN, late_s=((100.0, 2 * MS), (6400.0, 8 * MS)))
+    said = predict(late, Load(64, hold_s=10 * MS, waits=1))
+    assert said.throughput_rps == pytest.approx(1 / 12e-3)
+    assert said.shares["waiting"] == 0
+    before = predict(late, Load(64, delay_s=10 * MS, hold_s=10 * MS, waits=2))
+    assert before.throughput_rps == pytest.approx(1 / 12e-3, rel=1e-3)
+    assert before.shares["waiting"] > 10 / 1000
+
+
+def test_a_wait_of_nothing_is_none() -> None:
+    assert predict(PLAIN, Load(4, waits=1)).throughput_rps == pytest.approx(10_000)
 
 
 def test_enough_units_are_waits_like_others() -> None:

@@ -97,7 +97,7 @@ def test_every_link_on_the_page_leads_somewhere_and_ids_do_not_clash_between_fig
 
 
 def test_every_figure_has_a_text_alternative(page):
-    assert len(page.images) == 2 + 5  # a map per pair, five kinds of curves
+    assert len(page.images) == 2 + 5 + 1  # a map per pair, five kinds of curves, the model
     assert all(len(image["aria-label"]) > 30 for image in page.images)
 
 
