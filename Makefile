@@ -88,8 +88,10 @@ microbench: $(STAMP) ## Time the hot paths one by one (pytest-benchmark), each f
 
 # What the trials below compare with. Needs Debian's apt-get and the right to use it.
 .PHONY: system-packages
-system-packages: ## Install nginx, wrk and curl with apt-get
+system-packages: ## Install nginx, wrk, curl and a browser with apt-get
 	@missing=; for tool in nginx wrk curl; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	for browser in chromium chromium-browser google-chrome none; do command -v $$browser >/dev/null && break; done; \
+	[ "$$browser" != none ] || missing="$$missing chromium"; \
 	[ -n "$$missing" ] || exit 0; \
 	command -v apt-get >/dev/null || { echo "no apt-get here: install$$missing by hand" >&2; exit 2; }; \
 	as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
@@ -140,6 +142,10 @@ bench-statistics: $(STAMP) ## Intervals, verdicts and crossovers against simulat
 .PHONY: bench-report
 bench-report: $(STAMP) ## Time and memory of the report of a run of 10,000 slices
 	@$(BIN)/python -m bench.trials.report
+
+.PHONY: bench-page
+bench-page: $(STAMP) ## Size of the report and how soon it can be used, in a browser, for a large run too
+	@$(BIN)/python -m bench.trials.browser $(FLAGS)
 
 .PHONY: trial-kill
 trial-kill: $(STAMP) ## SIGKILL the harness at random moments; nothing may be left (TIMES=10)

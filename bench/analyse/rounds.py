@@ -135,5 +135,14 @@ def brief(reason: str) -> str:
     return reason.partition("\n")[0].removesuffix("; its last output:")
 
 
+def alike(reasons: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Reasons that differ only in numbers as one, by its first example, the most frequent first."""
+    kinds: dict[str, tuple[str, int]] = {}
+    for reason, count in reasons.items():
+        example, known = kinds.get(_kind(reason), (reason, 0))
+        kinds[_kind(reason)] = example, known + count
+    return sorted(kinds.values(), key=lambda kind: -kind[1])
+
+
 def _kind(reason: str) -> str:
     return re.sub(r"\d[\d.,]*", "#", reason)

@@ -25,10 +25,11 @@ from bench.analyse.verdicts import Comparison, confidence, judge, margin, read_c
 from bench.errors import UserError
 from bench.present import claims as claim_words
 from bench.present import crossings as crossing_lines
-from bench.present import ladders, mistakes, predictions, waits
+from bench.present import ladders, mistakes, predictions, scripts, waits
 from bench.present.charts import draw_curves, draw_figures, draw_maps
 from bench.present.crossings import crossings_section
 from bench.present.environment import environment
+from bench.present.explorer import as_json, explorer_data
 from bench.present.page import Detail, Table, pictures, write_page
 from bench.present.style import Style, styles
 from bench.present.targets import TARGETS_TABLE, limits_section, target_rows
@@ -130,6 +131,19 @@ def _write_page(run: Run, found: _Findings, sections: list[Section]) -> Path:
         equal_high=factor_text(1 + margin(run)),
         environment=environment(run),
         run=run.name,
+        explorer=as_json(
+            explorer_data(
+                trials,
+                cells,
+                found.compared,
+                run.info["targets"],
+                looks,
+                confidence(run),
+                found.modelled.parameters,
+            )
+        ),
+        plotly=scripts.plotly(),
+        scripts=scripts.own(scripts.EXPLORER),
     )
 
 

@@ -21,6 +21,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.references, self.images, self.ids, self.words = [], [], [], []
+        self.scripts = []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -28,6 +29,8 @@ class Page(HTMLParser):
         self.ids += [known["id"]] if "id" in known else []
         for name in ("href", "src", "xlink:href", "action"):
             self.references += [known[name]] if name in known else []
+        if tag == "script" and "src" in known:
+            self.scripts.append(known)
         if tag == "svg":
             self.images.append(known)
 
@@ -72,9 +75,19 @@ def test_the_page_needs_nothing_but_itself(page, folder):
     assert page.references
     assert all(reference.startswith("#") for reference in page.references)
     text = (folder / "report.html").read_text()
-    assert "<script" not in text
-    assert "@import" not in text
-    assert not re.search(r"url\((?!#)", text)
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]
+    assert policy.startswith("default-src 'none'")  # the browser refuses what the page may not do
+    assert "http" not in policy
+    assert not page.scripts  # none that has a source
+    ours = re.sub(r'<script type="text/plain" id="plotly">.*?</script>', "", text, flags=re.DOTALL)
+    assert len(ours) < len(text)
+    assert "@import" not in ours
+    assert not re.search(r"url\((?!#)", ours)
+
+
+def test_the_page_stays_small(folder):
+    """Under 6 MiB for a full run leaves 1.5 for a small one, of which plotly has 1.1."""
+    assert (folder / "report.html").stat().st_size < 1.5 * 2**20 + 300_000
 
 
 def test_every_link_on_the_page_leads_somewhere_and_ids_do_not_clash_between_figures(page):
