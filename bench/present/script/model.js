@@ -35,18 +35,19 @@ const Model = (() => {
   function solve(parameters, load, n) {
     const rates = cpuRates(parameters, load);
     if (!load.hold_s) return Queueing.finiteSource(thinkS(parameters, load), rates, n);
-    const units = Queueing.severalServers(load.units, load.hold_s, n);
+    const units = Queueing.severalServers(load.units, heldS(parameters, load), n);
     return Queueing.closed(thinkS(parameters, load), [rates, units], n);
   }
 
   // Four bounds on the throughput: CPU always busy, all units held, all places taken, all waiting.
   function bounds(parameters, load) {
     const rates = cpuRates(parameters, load);
-    const aloneS = thinkS(parameters, load) + load.hold_s + 1 / rates[0];
+    const unitS = heldS(parameters, load);
+    const aloneS = thinkS(parameters, load) + unitS + 1 / rates[0];
     const places = placesOf(parameters, load);
     return {
       CPU: rates.reduce((a, b) => Math.max(a, b)),
-      units: load.hold_s ? load.units / load.hold_s : Infinity,
+      units: unitS ? load.units / unitS : Infinity,
       workers: places !== null && places < load.connections ? places / aloneS : Infinity,
       waiting: load.connections / aloneS,
     };
@@ -64,11 +65,18 @@ const Model = (() => {
 
   // The time that a request spends in waits that keep nobody else waiting, lateness included.
   function thinkS(parameters, load) {
-    const waits = waitsOf(parameters, load);
     const waitedS = load.delay_s + (parameters.is_loop ? 0 : load.block_s);
-    if (!waits) return waitedS;
+    const waits = waitsOf(parameters, load) - (load.hold_s ? 1 : 0);
+    if (!waitedS || waits < 1) return waitedS;
     const perS = (inside(parameters, load) * waits) / (waitedS + load.hold_s);
     return waitedS + waits * onCurve(parameters.late_s, perS);
+  }
+
+  // The time for which a request keeps a unit: the wait with it, and by how much that ends late.
+  function heldS(parameters, load) {
+    if (!load.hold_s) return 0;
+    const perS = Math.min(inside(parameters, load), load.units) / load.hold_s;
+    return load.hold_s + onCurve(parameters.late_s, perS);
   }
 
   const waitsOf = (parameters, load) => load.waits + (parameters.is_loop ? 0 : load.blocks);
@@ -76,7 +84,7 @@ const Model = (() => {
   // The rates of the CPU with 1, 2, ... of the requests that are inside there.
   function cpuRates(parameters, load) {
     const n = inside(parameters, load);
-    const waitCpuS = rising(parameters.wait_cpu_s, load.connections);
+    const waitCpuS = onCurve(parameters.wait_cpu_s, load.connections);
     let besidesS = load.cpu_s * parameters.cpu_factor + waitsOf(parameters, load) * waitCpuS;
     if (parameters.is_loop && load.blocks) besidesS += load.block_s + load.blocks * onCurve(parameters.late_s, 0);
     const outside = n < load.connections
