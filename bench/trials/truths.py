@@ -54,8 +54,8 @@ def held_up(rng: np.random.Generator, runs: int, rounds: int, sd: float) -> np.n
 
     slices: np.ndarray = 0.8 * sd * rng.normal(size=(runs, rounds))
     delays: np.ndarray = 1.5 * sd * (side() - side())
-    noise: np.ndarray = slices + delays
-    return _luck(rng, runs, rounds, sd) + noise
+    noise: np.ndarray = _luck(rng, runs, rounds, sd) + slices + delays
+    return noise
 
 
 def unequal(rng: np.random.Generator, runs: int, rounds: int, sd: float) -> np.ndarray:
