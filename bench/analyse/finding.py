@@ -10,7 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analyse.rounds import Round, why_invalid
-from bench.analyse.stats import Interval, decide, mean_interval, p_value
+from bench.analyse.stats import (
+    Interval,
+    decide,
+    mean_interval,
+    p_value,
+    trimmed_interval,
+    trimmed_p,
+)
+
+# So many of the rounds may be lower bounds and still give an interval with both ends.
+BOUNDS_SHARE = 0.2
+REACHES_BEYOND = "the interval contains 1 and reaches beyond the margin"
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,9 @@ def find(
     enough = len(logs) >= 2 or len(logs) == len(rounds) == 1
     if not enough or 2 * len(logs) < len(rounds):
         return Finding(len(logs), None, "invalid", why_invalid(rounds))
+    counting = [r for r in rounds if r.log_ratio is not None]
+    if cut := _few_bounds(counting):
+        return _trimmed(counting, cut, metric, confidence, margin)
     bounds = (any(r.a_at_least for r in rounds), any(r.b_at_least for r in rounds))
     interval = _bounded(mean_interval(logs, confidence).exp(), *bounds)
     verdict = decide(interval, margin, lower_is_better=metric != "throughput")
@@ -58,6 +72,32 @@ def find(
     if all(bounds):
         return Finding(len(logs), None, verdict, reason, at_least=True)
     return Finding(len(logs), interval, verdict, reason, any(bounds), _p(logs, *bounds))
+
+
+def _few_bounds(rounds: Sequence[Round]) -> int:
+    """How many rounds are lower bounds of a side, the side that has more; 0 if too many."""
+    most = max(sum(r.a_at_least for r in rounds), sum(r.b_at_least for r in rounds))
+    return most if most <= BOUNDS_SHARE * len(rounds) and len(rounds) - 2 * most >= 4 else 0
+
+
+def _trimmed(
+    rounds: Sequence[Round], cut: int, metric: str, confidence: float, margin: float
+) -> Finding:
+    """The finding where few rounds are lower bounds: without as many at either end.
+
+    A round whose a is "at least" may have any higher ratio, so for the high end it has an infinite
+    one, which is cut off; for the low end it has what was seen. With b it is the other way round.
+    """
+    seen = [(r, r.log_ratio or 0.0) for r in rounds]
+    lows = [-math.inf if r.b_at_least else log for r, log in seen]
+    highs = [math.inf if r.a_at_least else log for r, log in seen]
+    low, high = (trimmed_interval(logs, cut, confidence) for logs in (lows, highs))
+    middle = trimmed_interval([log for _, log in seen], cut, confidence).estimate
+    interval = Interval(middle, low.low, high.high, len(rounds)).exp()
+    verdict = decide(interval, margin, lower_is_better=metric != "throughput")
+    reason = REACHES_BEYOND if verdict == "undecided" else None
+    p = max(trimmed_p(logs, cut) for logs in (lows, highs))
+    return Finding(len(rounds), interval, verdict, reason, p=p)
 
 
 def _p(logs: Sequence[float], a_at_least: bool, b_at_least: bool) -> float | None:
@@ -86,4 +126,4 @@ def _why_undecided(
         known = " and ".join(name for name, at_least in zip(pair, bounds, strict=True) if at_least)
         what = "throughput" if metric == "throughput" else "latency"
         return f"the {what} of {known} is only known to be at least what was seen"
-    return "the interval contains 1 and reaches beyond the margin"
+    return REACHES_BEYOND

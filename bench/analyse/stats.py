@@ -54,6 +54,23 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     return Interval(mean, mean - half, mean + half, int(sample.size))
 
 
+def trimmed_interval(values: Sequence[float], cut: int, confidence: float = 0.95) -> Interval:
+    """Interval of the mean without the `cut` lowest and as many highest values, which may be inf.
+
+    Tukey and McLaughlin (1963): t with h - 1 degrees of freedom and the winsorised sum of squares
+    over h (h - 1), for the h values that are left. ValueError where fewer than two are.
+    """
+    ordered = np.sort(np.asarray(values, dtype=float))
+    left = ordered[cut : ordered.size - cut]
+    if left.size < 2:
+        raise ValueError("a trimmed interval needs at least two values that are left")
+    winsorised = np.clip(ordered, left[0], left[-1])
+    squares = float(((winsorised - winsorised.mean()) ** 2).sum())
+    mean, h = float(left.mean()), int(left.size)
+    half = quantile_t(confidence, h - 1) * math.sqrt(squares / (h * (h - 1)))
+    return Interval(mean, mean - half, mean + half, int(ordered.size))
+
+
 def difference_interval(
     first: Sequence[float], second: Sequence[float], confidence: float = 0.95
 ) -> Interval:
@@ -131,6 +148,16 @@ def p_value(values: Sequence[float]) -> float | None:
     if error == 0:
         return 1.0 if mean == 0 else 0.0
     return float(2 * stats.t.sf(abs(mean) / error, sample.size - 1))
+
+
+def trimmed_p(values: Sequence[float], cut: int) -> float:
+    """Two-sided p of the test that the trimmed mean is 0: see `trimmed_interval`."""
+    interval = trimmed_interval(values, cut)
+    freedom = interval.n - 2 * cut - 1
+    error = (interval.high - interval.estimate) / quantile_t(0.95, freedom)
+    if error == 0:
+        return 1.0 if interval.estimate == 0 else 0.0
+    return float(2 * stats.t.sf(abs(interval.estimate) / error, freedom))
 
 
 def discoveries(p_values: Sequence[float], rate: float) -> list[bool]:

@@ -26,6 +26,7 @@ from bench.analyse.unpaired import (
 )
 from bench.analyse.verdicts import confidence
 from bench.errors import UserError, cannot_write
+from bench.present import scripts
 from bench.present.charts import Chart, Drawing, draw_figures, render_figures
 from bench.present.compare_figures import curve_drawings, map_drawings
 from bench.present.compare_words import (
@@ -185,6 +186,7 @@ def _page(
         "compare.html.j2",
         otherwise,
         title=compared.title,
+        scripts=scripts.own(scripts.COMPARISON),
         compared=compared,
         differ=compared.what_differs,
         rows=compared.rows,

@@ -14,8 +14,9 @@ PLOTLY = "vendor/plotly-basic-3.7.0.min.js"
 PLOTLY_LICENCE = "vendor/plotly-LICENSE.txt"
 EXPLORER = (
     "dom", "units", "data", "queueing", "model", "predictions", "choices", "tiles", "grid",
-    "detail", "looks", "curves", "whatif", "tables", "still", "main",
+    "detail", "looks", "curves", "whatif", "tables", "still", "main", "sortable",
 )  # fmt: skip
+COMPARISON = ("dom", "tables", "sortable")
 
 
 def own(names: tuple[str, ...]) -> list[Markup]:

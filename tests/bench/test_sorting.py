@@ -4,20 +4,22 @@ import json
 import re
 import shutil
 import subprocess
-from importlib.resources import files
 
 import pytest
 
+from bench.present.scripts import COMPARISON, own
+
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-SCRIPT = (files("bench.present") / "templates" / "sort.js").read_text()
-PAGE = """<!doctype html><meta charset="utf-8"><script>{script}</script>
-<table class="sortable"><thead><tr><th>name</th><th>number</th><th>time</th></tr></thead><tbody>
+SCRIPT = "\n".join(own(COMPARISON))
+PAGE = """<!doctype html><meta charset="utf-8"><main>
+<table><thead><tr><th>name</th><th>number</th><th>time</th></tr></thead><tbody>
 <tr><td>b10</td><td>1,024/s</td><td data-sort="0.5">500 ms</td></tr>
 <tr><td>b9</td><td>?</td><td data-sort="2">2 s</td></tr>
 <tr><td>a</td><td>9.5/s</td><td data-sort="0.00005">50 us</td></tr>
 <tr><td>c</td><td>128/s</td><td data-sort="0">0 ms</td></tr>
-</tbody></table>
+</tbody></table></main>
 <table><thead><tr><th>plain</th></tr></thead><tbody><tr><td>x</td></tr></tbody></table>
+<script>{script}</script>
 <script>
 addEventListener("DOMContentLoaded", () => {{
   const [table, plain] = document.querySelectorAll("table");

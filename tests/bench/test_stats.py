@@ -16,6 +16,8 @@ from bench.analyse.stats import (
     mean_interval,
     p_value,
     quantile_interval,
+    trimmed_interval,
+    trimmed_p,
 )
 
 
@@ -190,3 +192,22 @@ def test_intervals_of_quantiles_cover_at_least_as_often_as_they_say(n, share):
         low, high = quantile_interval(list(sample), share)
         covered += (low is None or low <= truth) and (high is None or truth <= high)
     assert covered / 2000 > 0.94
+
+
+def test_trimmed_interval_of_a_small_sample_by_hand():
+    """Of 1, 2, 3, 4, 5, 100 the ends go: mean 3.5; 2, 2, 3, 4, 5, 5 have squares of 9.5 in all."""
+    interval = trimmed_interval([100, 1, 5, 2, 4, 3], cut=1)
+    half = 3.182446 * math.sqrt(9.5 / (4 * 3))
+    assert (interval.estimate, interval.n) == (3.5, 6)
+    assert (interval.low, interval.high) == pytest.approx((3.5 - half, 3.5 + half), rel=1e-6)
+    assert trimmed_interval([math.inf, 1, 5, 2, 4, 3], cut=1) == interval, (
+        "the end itself is unused"
+    )
+    with pytest.raises(ValueError, match="two values"):
+        trimmed_interval([1, 2, 3], cut=1)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=8, max_size=20), st.integers(0, 2))
+def test_trimmed_p_is_small_just_where_the_trimmed_interval_excludes_0(values, cut):
+    interval = trimmed_interval(values, cut)
+    assert (trimmed_p(values, cut) < 0.05) == (interval.low > 0 or interval.high < 0)

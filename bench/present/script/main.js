@@ -111,5 +111,4 @@ const Explorer = (() => {
 })();
 
 Explorer.start();
-for (const table of document.querySelectorAll("main table")) Tables.enhance(table);
 Still.start();

@@ -4,6 +4,8 @@
 const Tables = (() => {
   const UNITS = { us: 1e-6, ms: 1e-3, s: 1 };
 
+  const NAMES = new Intl.Collator("en", { numeric: true });
+
   // What a text sorts by: its first number, times in seconds; text by itself; nothing known last.
   function key(text) {
     const plain = text.trim();
@@ -14,13 +16,15 @@ const Tables = (() => {
 
   function compare(a, b, down) {
     if (a[0] !== b[0]) return a[0] - b[0]; // what is not known stays last either way
-    const order = a[0] === 0 && a[1] !== b[1] ? a[1] - b[1] : a[2].localeCompare(b[2]);
+    const order = a[0] === 0 && a[1] !== b[1] ? a[1] - b[1] : NAMES.compare(a[2], b[2]);
     return down ? -order : order;
   }
 
+  // By what its cells show, or by their data-sort where they have one.
   function sort(table, column, down) {
     const body = table.tBodies[0];
-    const keyed = [...body.rows].map((row) => [key(row.cells[column].textContent), row]);
+    const text = (cell) => cell.dataset.sort ?? cell.textContent;
+    const keyed = [...body.rows].map((row) => [key(text(row.cells[column])), row]);
     keyed.sort((a, b) => compare(a[0], b[0], down));
     body.append(...keyed.map(([, row]) => row));
   }
