@@ -104,7 +104,8 @@ const Explorer = (() => {
   function chart(id, drawing) {
     Dom.find(`${id}-title`).textContent = drawing.title;
     Dom.find(`${id}-none`).hidden = !drawing.isEmpty;
-    Curves.show(id, drawing);
+    Dom.find(id).hidden = drawing.isEmpty;
+    if (!drawing.isEmpty) Curves.show(id, drawing);
   }
 
   return { start };
