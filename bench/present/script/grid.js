@@ -11,13 +11,16 @@ const Grid = (() => {
     return { across, down, place: begin(state, across, down) };
   }
 
-  // The wished place, else the rightmost that was measured, in the middle row before others.
+  // The wished place if anything was measured there, else the rightmost with a figure, in the
+  // middle row before others, else the rightmost that was measured at all.
   function begin(state, across, down) {
-    const isMeasured = (place) => state.rows.some((row) => row[state.across] === place.across && row[state.down] === place.down);
+    const at = (place) => state.rows.filter((row) => row[state.across] === place.across && row[state.down] === place.down);
     const middle = down[Math.floor((down.length - 1) / 2)];
     const rows = [...new Set([state.place.down, middle, ...down])].filter((value) => down.includes(value));
     const places = rows.flatMap((row) => [...across].reverse().map((column) => ({ across: column, down: row })));
-    return [state.place, ...places].find(isMeasured) ?? places[0];
+    const isMeasured = (place) => at(place).length > 0;
+    const hasFigure = (place) => at(place).some((row) => Units.known(row.ratio ?? row[state.metric.column]));
+    return isMeasured(state.place) ? state.place : places.find(hasFigure) ?? places.find(isMeasured);
   }
 
   // Draws the map into `box`. `select` is called with a place that is chosen, `hover` with one that
