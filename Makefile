@@ -135,6 +135,10 @@ bench-drivers: $(VENV)/.stacks ## Drivers against production servers of their fa
 bench-effort: $(STAMP) ## Rounds where intervals are wide against every point in every round (RUNS=1)
 	@$(BIN)/python -m bench.trials.effort --runs $(or $(RUNS),1) $(FLAGS)
 
+.PHONY: bench-statistics
+bench-statistics: $(STAMP) ## Intervals, verdicts and crossovers against simulated truths (SIMULATIONS=4000)
+	@$(BIN)/python -m bench.trials.statistics --simulations $(or $(SIMULATIONS),4000) $(FLAGS)
+
 .PHONY: bench-report
 bench-report: $(STAMP) ## Time and memory of the report of a run of 10,000 slices
 	@$(BIN)/python -m bench.trials.report
@@ -158,6 +162,10 @@ trial-churn: $(STAMP) ## Clients come and go; every model must give back what th
 .PHONY: trial-upstream
 trial-upstream: $(STAMP) ## The upstream holds CALLS=15000 calls at once, and tells its CPU a call
 	@$(BIN)/python -m bench.trials.upstream --calls $(or $(CALLS),15000)
+
+.PHONY: readme
+readme: $(STAMP) ## Write README's picture and sentences from a committed run (RUN=results/reference/quick)
+	@$(BIN)/python -m bench.present.readme $(RUN)
 
 .PHONY: constraints
 constraints: $(STAMP) $(VENV)/.stacks ## Write down the exact versions installed now

@@ -15,6 +15,7 @@ DRIVERS = {*(model.driver for model in MODELS.values()), "servers.selectors_loop
 MOST_DRIVER_LINES = 99
 
 PURE = (
+    "bench.analyse.claims",
     "bench.analyse.stats",
     "bench.analyse.model",
     "bench.analyse.queueing",

@@ -10,18 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analyse.rounds import Round, why_invalid
-from bench.analyse.stats import Interval, decide, mean_interval
+from bench.analyse.stats import Interval, decide, mean_interval, p_value
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`rounds` that count, the interval of a / b, the verdict, and why it decides nothing."""
+    """`rounds` that count, the interval of a / b, the verdict, and why it decides nothing.
+
+    `p` is that of Student's test of a ratio of 1, None where there is no interval.
+    """
 
     rounds: int
     interval: Interval | None
     verdict: str
     reason: str | None
     at_least: bool = False
+    p: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -51,7 +55,15 @@ def find(
     interval = _bounded(mean_interval(logs, confidence).exp(), *bounds)
     verdict = decide(interval, margin, lower_is_better=metric != "throughput")
     reason = _why_undecided(interval, bounds, (a, b), metric) if verdict == "undecided" else None
-    return Finding(len(logs), None if all(bounds) else interval, verdict, reason, any(bounds))
+    if all(bounds):
+        return Finding(len(logs), None, verdict, reason, at_least=True)
+    return Finding(len(logs), interval, verdict, reason, any(bounds), _p(logs, *bounds))
+
+
+def _p(logs: Sequence[float], a_at_least: bool, b_at_least: bool) -> float | None:
+    """The p of the logs; 1 where they differ towards the end that is not known."""
+    unknown = a_at_least if math.fsum(logs) < 0 else b_at_least
+    return 1.0 if unknown and len(logs) > 1 else p_value(logs)
 
 
 def _bounded(interval: Interval, a_at_least: bool, b_at_least: bool) -> Interval:

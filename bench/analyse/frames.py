@@ -19,11 +19,13 @@ from hdrh.histogram import HdrHistogram
 
 from bench.analyse.limits import limit
 from bench.analyse.rounds import brief
-from bench.analyse.stats import mean_interval
+from bench.analyse.stats import mean_interval, quantile_interval
 from bench.errors import UserError
 from bench.store import CELL_KEYS, TRIALS_FILE, Run
 
 LATENCIES = ("response_time", "service_time", "lateness")
+# The percentiles of the response time that figures show, and that have an interval therefore.
+SHOWN = ("p50", "p99")
 PERCENTILES = ("mean", "p50", "p90", "p95", "p99", "p999", "max")
 RESOURCES = (
     "server_cpu_us_per_request",
@@ -70,9 +72,10 @@ def cells_frame(trials: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
 
     Throughput is the geometric mean over rounds with its Student-t interval (`throughput_low_rps`,
     `throughput_high_rps`); everything else is the median over slices, percentiles included: tails
-    are never pooled. `slices`, `invalid` and `reasons` (a Counter) count what was left out;
-    `at_least` says that some latency is a lower bound, `shared_core` that server and generator
-    were on one core.
+    are never pooled. p50 and p99 of the response time have an interval by order statistics of the
+    slices (`response_time_p99_low_ms` and so on), NaN for an open end. `slices`, `invalid` and
+    `reasons` (a Counter) count what was left out; `at_least` says that some latency is a lower
+    bound, `shared_core` that server and generator were on one core.
     """
     groups = trials.groupby(list(CELL_KEYS), dropna=False, sort=False)
     rows = [_cell_row(key, group, confidence) for key, group in groups]
@@ -136,7 +139,8 @@ def _cell_columns() -> list[str]:
     counts = ["model", "family", "slices", "invalid", "reasons", "at_least"]
     rounds = ["shared_core", "rounds"]
     throughput = ["throughput_rps", "throughput_low_rps", "throughput_high_rps"]
-    return [*counts, *rounds, *throughput, *RESOURCES, "bound_ratio", *_latency_columns()]
+    ends = [f"response_time_{name}_{end}_ms" for name in SHOWN for end in ("low", "high")]
+    return [*counts, *rounds, *throughput, *RESOURCES, "bound_ratio", *_latency_columns(), *ends]
 
 
 def _trial_row(trial: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,7 +175,20 @@ def _cell_row(key: tuple[Any, ...], group: pd.DataFrame, confidence: float) -> d
         "shared_core": bool(group["shared_core"].any()),
         "rounds": len(logs),
     }
-    return {**row, **_throughput(logs, confidence), **medians.to_dict()}
+    ends = _percentile_ends(valid, confidence)
+    return {**row, **_throughput(logs, confidence), **medians.to_dict(), **ends}
+
+
+def _percentile_ends(valid: pd.DataFrame, confidence: float) -> dict[str, float]:
+    """The interval of the median over slices of each shown percentile."""
+    ends = {}
+    for name in SHOWN:
+        known = valid[valid[f"response_time_{name}_ms"].notna()]
+        values, bounds = known[f"response_time_{name}_ms"], known["at_least"]
+        low, high = quantile_interval(list(values), 0.5, confidence, list(bounds))
+        ends[f"response_time_{name}_low_ms"] = math.nan if low is None else low
+        ends[f"response_time_{name}_high_ms"] = math.nan if high is None else high
+    return ends
 
 
 def _throughput(logs: pd.Series, confidence: float) -> dict[str, float]:

@@ -10,7 +10,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.store import is_lower_bound
@@ -20,12 +20,16 @@ Trial = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Round:
-    """ln(a / b) of one round, or the reasons why it has none; which side is a lower bound."""
+    """ln(a / b) of one round, or the reasons why it has none; which side is a lower bound.
+
+    `number` is the round's in its run.
+    """
 
     log_ratio: float | None
     reasons: tuple[str, ...] = ()
     a_at_least: bool = False
     b_at_least: bool = False
+    number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Joint:
     logs: tuple[float, ...] | None
     reasons: tuple[str, ...]
     at_least: tuple[bool, ...]
+    number: int | None = None
 
 
 def paired_rounds(
@@ -47,9 +52,10 @@ def paired_rounds(
     """
     for joint in joint_rounds((a_slices, b_slices), metric, (a, b), with_bounds=True):
         if joint.logs is None:
-            yield Round(None, joint.reasons)
+            yield Round(None, joint.reasons, number=joint.number)
         else:
-            yield Round(joint.logs[0] - joint.logs[1], (), *joint.at_least)
+            difference, (a_at_least, b_at_least) = joint.logs[0] - joint.logs[1], joint.at_least
+            yield Round(difference, (), a_at_least, b_at_least, joint.number)
 
 
 def joint_rounds(
@@ -68,9 +74,9 @@ def joint_rounds(
     for side, trials in enumerate(slices):
         for trial in trials:
             by_round[trial["round"]][side].append(trial)
-    for sides in by_round.values():
+    for number, sides in by_round.items():
         if all(sides):
-            yield _joint(sides, metric, names, with_bounds)
+            yield replace(_joint(sides, metric, names, with_bounds), number=number)
 
 
 def _joint(

@@ -99,6 +99,58 @@ def decide(ratio: Interval, margin: float, *, lower_is_better: bool = False) -> 
     return "undecided"
 
 
+def p_value(values: Sequence[float]) -> float | None:
+    """Two-sided p of Student's test that the mean is 0; None with fewer than two values.
+
+    It is below 1 - confidence exactly where `mean_interval` excludes 0.
+    """
+    sample = np.asarray(values, dtype=float)
+    if sample.size < 2:
+        return None
+    mean, error = float(sample.mean()), float(sample.std(ddof=1)) / math.sqrt(sample.size)
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * stats.t.sf(abs(mean) / error, sample.size - 1))
+
+
+def discoveries(p_values: Sequence[float], rate: float) -> list[bool]:
+    """Which of many tests to believe, so that on average at most `rate` of those are false.
+
+    Benjamini and Hochberg (1995): with the p-values in order, all up to the last k-th one that is
+    at most k / m * rate.
+    """
+    ordered = sorted(p_values)
+    passed = [p for k, p in enumerate(ordered, 1) if p <= k / len(ordered) * rate]
+    return [bool(passed) and p <= passed[-1] for p in p_values]
+
+
+def quantile_interval(
+    values: Sequence[float],
+    share: float,
+    confidence: float = 0.95,
+    at_least: Sequence[bool] | None = None,
+) -> tuple[float | None, float | None]:
+    """Interval of a quantile by order statistics, whatever the distribution; None for an open end.
+
+    How many of n independent values lie below the true quantile is binomial(n, share), so two of
+    the values in order hold it between them. The tail on either side is at most half of 1 -
+    confidence; where no value is far enough out, that end is open. Values that are only known to
+    be `at_least` so large count as they are for the low end, and as unknown for the high end.
+    """
+    n, tail = len(values), (1 - confidence) / 2
+    bounds = at_least or [False] * n
+    lows = sorted(values)
+    highs = sorted(math.inf if bound else v for v, bound in zip(values, bounds, strict=True))
+    # The k-th of n lies above the quantile where fewer than k values lie below it.
+    below = int(stats.binom.ppf(tail, n, share)) if n else 0
+    while below > 0 and stats.binom.cdf(below - 1, n, share) > tail:
+        below -= 1
+    above = next((k for k in range(1, n + 1) if stats.binom.sf(k - 1, n, share) <= tail), None)
+    low = lows[below - 1] if below else None
+    high = highs[above - 1] if above else None
+    return low, high if high is not None and math.isfinite(high) else None
+
+
 def _exp(x: float) -> float:
     return math.exp(x) if x < 700 else math.inf
 

@@ -10,16 +10,19 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.analyse.finding import Finding, find
 from bench.analyse.rounds import Trial, paired_rounds
+from bench.analyse.stats import discoveries
 from bench.analyse.works import is_plain
 from bench.store import POINT_KEYS, SCHEMA, Run, reading_order
 
 METRICS = ("throughput", "p99")
 VERDICTS = ("A", "B", "equal", "undecided", "invalid")
+# Of the differences that a run's maps colour, so many are false on average.
+FALSE_DISCOVERIES = 0.05
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Comparison:
     For throughput a ratio above 1 means that a is better, for p99 a ratio below 1; verdict "A"
     always means that a is better. `rounds` are those that count. `low` and `high` are None where
     that end is not known, `ratio` is None where nothing is. `at_least`: some p99 was only a lower
-    bound.
+    bound. `p` is that of a ratio of 1. `on_map`: the difference also stands among all comparisons
+    of its metric in the run, at a false-discovery rate of 5%; None in the files of older versions.
     """
 
     work: str
@@ -50,6 +54,8 @@ class Comparison:
     label: str
     reason: str | None
     at_least: bool
+    p: float | None = None
+    on_map: bool | None = None
 
     @property
     def pair(self) -> tuple[str, str, str]:
@@ -65,6 +71,7 @@ def judge(run: Run) -> dict[str, Any]:
         "run": run.name,
         "confidence": confidence(run),
         "margin": margin(run),
+        "false_discoveries": FALSE_DISCOVERIES,
         "comparisons": [asdict(comparison) for comparison in compared],
         "summary": summary(run, compared),
     }
@@ -92,7 +99,19 @@ def comparisons(run: Run) -> list[Comparison]:
                 if why := _not_the_same_work(point, [fixed[t] for t in (a, b) if t in fixed]):
                     finding = Finding(finding.rounds, None, "invalid", why)
                 found.append(_comparison(point, a, b, metric, finding, families))
-    return found
+    return _with_map(found)
+
+
+def _with_map(compared: Sequence[Comparison]) -> list[Comparison]:
+    """Say of each which differences a map may colour: one error rate for all of a metric."""
+    stands: set[int] = set()
+    for metric in METRICS:
+        tested = [i for i, c in enumerate(compared) if c.metric == metric and c.p is not None]
+        found = discoveries([compared[i].p or 0.0 for i in tested], FALSE_DISCOVERIES)
+        stands |= {i for i, real in zip(tested, found, strict=True) if real}
+    return [
+        replace(c, on_map=i in stands and c.verdict in ("A", "B")) for i, c in enumerate(compared)
+    ]
 
 
 def _fixed_paths(run: Run) -> dict[str, str]:
@@ -213,6 +232,7 @@ def _comparison(
         label=_label(finding.verdict, a, b, families),
         reason=finding.reason,
         at_least=finding.at_least,
+        p=finding.p,
     )
 
 

@@ -20,6 +20,7 @@ from bench.measure.profile import Pair, Profile
 
 GUARD_ROUNDS = 2
 GUARD_FACTOR = 4
+GUARD_FACTOR_ROUNDS = 4
 # Up to so many rounds the spread of a point is hardly known.
 FEW_ROUNDS = 8
 # Student's quantile where there are some twenty rounds.
@@ -86,13 +87,13 @@ class Effort:
 
         Whoever stops at the first width that will do stops where the rounds happen to lie close
         together, and covers the truth too seldom. So it has to have been narrow enough two rounds
-        ago, or to be four times as narrow as asked for.
+        ago, or to be four times as narrow as asked for, which three rounds are by luck too often.
         """
         before, now = log_ratios[:-GUARD_ROUNDS], log_ratios
-        return (
-            half_width(before, self.confidence) <= self.precision
-            or half_width(now, self.confidence) <= self.precision / GUARD_FACTOR
-        )
+        if half_width(before, self.confidence) <= self.precision:
+            return True
+        very_narrow = half_width(now, self.confidence) <= self.precision / GUARD_FACTOR
+        return very_narrow and len(now) >= GUARD_FACTOR_ROUNDS
 
     def next_points(self, cost_s: Mapping[Point, float], left_s: float) -> list[Point]:
         """The points of the next round; none when all are settled.

@@ -71,7 +71,11 @@ def latency_by_connections(cells: pd.DataFrame, styles: Styles, where: str) -> F
             connections_axis(axes, mine, label=line == 1)
             axes.set_title(f"{name}, {work_name(mine)}", loc="left")
     milliseconds(grid)
-    title(figure, f"Response time against connections ({where})", "median over slices")
+    title(
+        figure,
+        f"Response time against connections ({where})",
+        "median over slices with its interval",
+    )
     legend(figure, cells, styles, _at_least_key(cells))
     return figure
 
@@ -92,7 +96,7 @@ def latency_by_delay(cells: pd.DataFrame, styles: Styles, where: str) -> Figure:
             axes.set_title(f"{name}, {connections_name(connections)}", loc="left")
             axes.set_xlabel(_kind_name(cells) if line else "", color=INK)
     milliseconds(grid)
-    title(figure, f"Response time against delay ({where})", "median over slices")
+    title(figure, f"Response time against delay ({where})", "median over slices with its interval")
     legend(figure, cells, styles, _at_least_key(cells))
     return figure
 
@@ -191,8 +195,16 @@ def _limits(axes: Axes, cells: pd.DataFrame) -> list[Line2D]:
 def _latency(axes: Axes, cells: pd.DataFrame, styles: Styles, x: str, name: str) -> None:
     column = f"response_time_{name}_ms"
     for target, line in _lines(cells[cells[column].notna()], styles, x):
-        axes.plot(line[x], line[column], **styles[target].line())
+        _percentile_bars(axes, line, x, name, styles[target])
         _mark_at_least(axes, line[line["at_least"]], x, column, styles[target])
+
+
+def _percentile_bars(axes: Axes, line: pd.DataFrame, x: str, name: str, style: Style) -> None:
+    """A percentile with its interval by order statistics; an open end has no bar."""
+    y = line[f"response_time_{name}_ms"]
+    low = (y - line[f"response_time_{name}_low_ms"]).fillna(0.0)
+    high = (line[f"response_time_{name}_high_ms"] - y).fillna(0.0)
+    axes.errorbar(line[x], y, yerr=[low, high], capsize=2, elinewidth=0.8, **style.line())
 
 
 def _mark_at_least(axes: Axes, points: pd.DataFrame, x: str, column: str, style: Style) -> None:

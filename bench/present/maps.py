@@ -1,7 +1,8 @@
 """The crossover map: for one declared pair, who is better at which delay and connections.
 
-Colour is the log of the ratio and repeats what each square says in words: the ratio a / b, its
-interval and the verdict. It draws comparisons as judged; it must not judge.
+Colour is the log of the ratio, of differences that stand among all of the run's comparisons; each
+square says in words what holds for it alone: the ratio a / b, its interval and the verdict. It
+draws comparisons as judged; it must not judge.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bench.analyse.verdicts import METRICS, Comparison
+from bench.analyse.verdicts import FALSE_DISCOVERIES, METRICS, Comparison
 from bench.analyse.works import kind_of
 from bench.present.style import (
     A_BETTER,
@@ -30,6 +31,10 @@ from bench.present.units import count_text, factor_text, interval_text
 from bench.present.words import setting_text, varying_settings
 
 COLOURS = LinearSegmentedColormap.from_list("better", [B_BETTER, NEITHER, A_BETTER])
+LEGEND = (
+    "interval and verdict: of this square alone;\n"
+    f"colour: {FALSE_DISCOVERIES:.0%} of a run's coloured squares are false on average"
+)
 HATCHES = {"undecided": "///", "invalid": "xxx"}
 _MOST_DOUBLINGS = 2.0
 # Not the ink and paper of the page, which change places when the page is dark: squares do not.
@@ -47,7 +52,7 @@ def crossover_map(compared: Sequence[Comparison]) -> Figure:
     rows = list(dict.fromkeys(names.values()))
     columns = sorted({c.connections for c in compared})
     metrics = [m for m in METRICS if any(c.metric == m for c in compared)]
-    size = (max(1.3 + 1.35 * len(columns), 6.5), 1.6 + len(metrics) * (0.62 * len(rows) + 0.75))
+    size = (max(1.3 + 1.35 * len(columns), 6.5), 2.0 + len(metrics) * (0.62 * len(rows) + 0.75))
     figure = new_figure(*size)
     panels = figure.subplots(len(metrics), 1, squeeze=False)[:, 0]
     for axes, metric in zip(panels, metrics, strict=True):
@@ -58,7 +63,7 @@ def crossover_map(compared: Sequence[Comparison]) -> Figure:
     title(
         figure,
         f"{first.a} or {first.b}? (connection: {first.connection})",
-        f"blue: {first.a} better, orange: {first.b} better; ratio with its interval",
+        f"blue: {first.a} better, orange: {first.b} better\n{LEGEND}",
     )
     return figure
 
@@ -118,7 +123,7 @@ def _square(axes: Axes, c: Comparison, x: int, y: int) -> None:
 def _colour(c: Comparison) -> str:
     if c.verdict == "invalid":
         return INVALID
-    if c.ratio is None:
+    if c.ratio is None or c.on_map is False:
         return NEITHER
     doublings = math.log2(c.ratio) * (1 if c.metric == "throughput" else -1)
     share = float(Normalize(-_MOST_DOUBLINGS, _MOST_DOUBLINGS, clip=True)(doublings))

@@ -12,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analyse.claimed import Claim, claims_of
+from bench.analyse.claimed import as_verdict as as_claim
 from bench.analyse.crossings import Crossing, crossings_of
 from bench.analyse.crossings import as_verdict as as_crossover
 from bench.analyse.frames import cells_frame, trials_frame, with_limits
@@ -21,9 +23,10 @@ from bench.analyse.prediction import Modelled, model_of_run
 from bench.analyse.prediction import as_verdict as as_model
 from bench.analyse.verdicts import Comparison, confidence, judge, margin, read_comparisons
 from bench.errors import UserError
+from bench.present import claims as claim_words
+from bench.present import crossings as crossing_lines
 from bench.present import ladders, mistakes, predictions, scripts, waits
 from bench.present.charts import draw_curves, draw_figures, draw_maps
-from bench.present.claim import claim_section
 from bench.present.crossings import crossings_section
 from bench.present.environment import environment
 from bench.present.explorer import as_json, explorer_data
@@ -65,7 +68,9 @@ def write_report(folder: Path | str) -> Report:
         losses_of(run),
         read_waits(run),
         model_of_run(run, trials_frame(run)),
+        claims_of(run),
     )
+    verdicts["claims"] = [as_claim(each) for each in found.claims]
     verdicts["crossovers"] = [as_crossover(each) for each in found.crossings]
     verdicts["ladders"] = [as_verdict(ladder) for ladder in found.ladders]
     verdicts["model"] = as_model(found.modelled)
@@ -85,16 +90,14 @@ class _Findings:
     losses: Sequence[Loss]
     waits: Sequence[Mapping[str, Any]]
     modelled: Modelled
+    claims: Sequence[Claim]
 
 
 def _sections(run: Run, found: _Findings) -> list[Section]:
     """What the words say besides the pairs."""
-    # What a user's own server shows is not of the concurrency model alone.
-    alike = [target for target in run.info["targets"] if target.get("kind") != "command"]
-    families = {target["name"]: target.get("family", "") for target in alike}
     return [
         crossings_section(found.crossings),
-        claim_section(found.compared, families, margin(run)),
+        *claim_words.sections(found.claims),
         ladders.words(found.ladders),
         mistakes.words(found.losses),
         waits.words(found.waits),
@@ -147,6 +150,22 @@ def _write_page(run: Run, found: _Findings, sections: list[Section]) -> Path:
 def _details(charts: Path, found: _Findings, looks: Mapping[str, Style]) -> Iterator[Detail]:
     """The parts of the page that only some runs have."""
     parts = (
+        (
+            "claims",
+            claim_words.HEADING,
+            claim_words.TEXT,
+            claim_words.drawings(found.claims),
+            Table(claim_words.TABLE, claim_words.rows(found.claims)),
+        ),
+        (
+            "crossovers",
+            "Where one overtakes the other",
+            "The connections at which the ratio of throughputs crosses 1 and the two margins"
+            " within which it is called equal, with an interval that covers the truth in"
+            " 95% of cases; ? is an end beyond what was measured.",
+            crossing_lines.drawings(found.crossings),
+            Table(crossing_lines.TABLE, crossing_lines.rows(found.crossings)),
+        ),
         (
             "ladders",
             "Where the difference comes from",

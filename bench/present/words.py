@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.analyse.verdicts import Comparison, declared_pairs
+from bench.analyse.verdicts import FALSE_DISCOVERIES, Comparison, declared_pairs
 from bench.present.caveats import caveats
 from bench.present.settings import settings_text, varied
 from bench.present.units import (
@@ -197,6 +197,12 @@ def _limits_section(
         sentences.append(
             f"Each interval covers the truth in {percent}% of cases, taken by itself:"
             f" of {known} intervals about {number_text(known * (100 - percent) / 100, 2)} miss it."
+        )
+    coloured = sum(bool(c.on_map) for c in compared)
+    if coloured:
+        sentences.append(
+            f"The maps colour the {coloured} differences that stand among all comparisons of their"
+            f" metric: of these {FALSE_DISCOVERIES:.0%} are false on average."
         )
     return Section("How far this reaches", [*sentences, *caveats(run)])
 

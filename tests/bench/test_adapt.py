@@ -45,9 +45,9 @@ def test_every_point_has_the_least_number_of_rounds() -> None:
 
 def test_what_is_narrow_gets_no_more_and_what_is_wide_does() -> None:
     some = effort(A, B, C)
-    give(some, A, [1.0, 1.001, 0.999])
-    give(some, B, [1.0, 1.3, 0.8])
-    give(some, C, [3.0, 3.002, 2.998])
+    give(some, A, [1.0, 1.001, 0.999, 1.0])
+    give(some, B, [1.0, 1.3, 0.8, 1.1])
+    give(some, C, [3.0, 3.002, 2.998, 3.0])
     assert some.next_points({A: 1, B: 1, C: 1}, 1e6) == [B]
 
 
@@ -102,8 +102,15 @@ def test_a_point_is_as_wide_as_the_widest_of_its_pairs() -> None:
 
 def test_nothing_is_left_when_all_is_settled() -> None:
     some = effort(A)
-    give(some, A, [1.0, 1.0001, 1.0])
+    give(some, A, [1.0, 1.0001, 1.0, 1.0])
     assert some.next_points({A: 1}, 1e6) == []
+
+
+def test_three_rounds_that_agree_very_well_are_not_believed_to() -> None:
+    some = effort(A)
+    give(some, A, [1.0, 1.0001, 1.0])
+    assert half_width([0.0, 0.0001, 0.0], 0.95) < PRECISION / 4
+    assert some.next_points({A: 1}, 1e6) == [A]
 
 
 def test_the_pairs_of_a_profile_are_its_declared_ones_and_the_steps_of_its_ladders() -> None:
@@ -120,7 +127,7 @@ def test_the_pairs_of_a_profile_are_its_declared_ones_and_the_steps_of_its_ladde
 @pytest.mark.parametrize("sd", [0.002, 0.006, 0.01, 0.03, 0.05])
 @pytest.mark.parametrize("heavy", [False, True], ids=["normal", "heavy tails"])
 def test_stopping_by_width_still_covers_the_truth(sd: float, heavy: bool) -> None:
-    """95% intervals, 3 rounds at least and 40 at most: simulated, some 92.5 to 96% hold it."""
+    """95% intervals, 3 rounds at least and 40 at most: simulated, 93 to 97% hold it."""
     rng = random.Random(f"{sd} {heavy}")
     held = 0
     for _ in range(3_000):
@@ -133,4 +140,4 @@ def test_stopping_by_width_still_covers_the_truth(sd: float, heavy: bool) -> Non
             logs.append(draw)
             some.add(A, {"a": math.exp(draw), "b": 1.0})
         held += abs(statistics.fmean(logs)) <= half_width(logs, 0.95)
-    assert 0.915 <= held / 3_000 <= 0.97
+    assert 0.92 <= held / 3_000 <= 0.975

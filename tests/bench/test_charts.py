@@ -1,8 +1,10 @@
 """Figures: each is written twice, readable without colour, and shows bounds and gaps as such."""
 
 import re
+from dataclasses import replace
 
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.image import imread
 from synthetic import CLOSE, invalid, write_run
 from truth import MODELS
@@ -13,7 +15,7 @@ from bench.errors import UserError
 from bench.present.charts import draw_curves, draw_maps
 from bench.present.curves import nines, spread
 from bench.present.maps import HATCHES, crossover_map
-from bench.present.style import styles
+from bench.present.style import NEITHER, styles
 from bench.present.svg import inline
 from bench.store import read_run
 
@@ -259,3 +261,18 @@ def test_an_axis_of_nines():
 def test_spread_keeps_both_ends():
     assert spread([1, 2, 3], 4) == [1, 2, 3]
     assert spread(list(range(10)), 4) == [0, 3, 6, 9]
+
+
+def test_only_what_stands_among_all_comparisons_has_a_colour(tmp_path):
+    """The square of an old run, which does not say so, keeps its colour."""
+    run = read_run(write_run(tmp_path, grids=[GRID | {"delays_s": [0.05]}], rounds=2))
+    one = next(c for c in comparisons(run) if c.a == "uvloop" and c.connections == 16)
+    one = replace(one, ratio=2.0, low=1.5, high=2.5, verdict="A")
+    colours = {
+        on_map: to_hex(
+            crossover_map([replace(one, on_map=on_map)]).axes[0].patches[0].get_facecolor()
+        )
+        for on_map in (True, False, None)
+    }
+    assert colours[False] == NEITHER
+    assert colours[True] == colours[None] != NEITHER

@@ -109,3 +109,20 @@ def test_curves_are_medians_over_slices_and_stop_where_a_slice_is_too_small():
     assert curve[:2] == pytest.approx([5, 5], rel=1e-3)
     assert math.isnan(curve[2])  # 99.9 of 200 requests is unknown
     assert percentile_curve([histogram([])], [50]) == []
+
+
+def test_a_percentile_of_a_cell_has_an_interval_by_order_statistics(tmp_path):
+    """Of six slices the least and the greatest; one that is only a bound leaves the end open."""
+
+    def change(trial):
+        trial["response_time_ms"] = trial["response_time_ms"] | {"p99": 10.0 + trial["round"]}
+        trial["latency_at_least"] = trial["target"] == "threaded" and trial["round"] == 5
+        return trial
+
+    _, cells = frames(tmp_path, change, rounds=6)
+    known = cells[cells["target"] == "uvloop"].iloc[0]
+    assert known["response_time_p99_low_ms"] == 10
+    assert known["response_time_p99_high_ms"] == 15
+    bounded = cells[cells["target"] == "threaded"].iloc[0]
+    assert bounded["response_time_p99_low_ms"] == 10
+    assert math.isnan(bounded["response_time_p99_high_ms"])

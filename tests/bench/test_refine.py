@@ -11,7 +11,7 @@ from bench.analyse.crossings import as_verdict, crossings_of
 from bench.measure.adapt import Effort
 from bench.measure.plan import Cell, Point, round_order
 from bench.measure.refine import middle, refinements
-from bench.present.crossings import crossings_section
+from bench.present.crossings import crossings_section, drawings, rows
 from bench.store import read_run
 
 PAIR = ("async", "sync")
@@ -92,8 +92,14 @@ def test_the_crossovers_of_a_run_are_told_with_their_interval(tmp_path: Path) ->
     assert as_verdict(crossing)["connections_measured"] == [1, 16, 128, 1024]
     section = crossings_section([crossing])
     assert section.sentences == [
-        "At 50 ms: uvloop overtakes threaded at about 40 connections [40, 40]."
+        "At 50 ms: uvloop overtakes threaded at about 40 connections [40, 40],"
+        " by 1.05x at about 51 [51, 51]."
     ]
+    assert rows([crossing])[0][3:] == ("31 [31, 31]", "40 [40, 40]", "51 [51, 51]")
+    levels = {round(each["ratio"], 3): each["at"] for each in as_verdict(crossing)["levels"]}
+    assert levels == pytest.approx({0.952: 31.3, 1.0: 40, 1.05: 51.1}, rel=0.01)
+    (drawing,) = drawings([crossing])
+    assert drawing.draw().axes[0].get_yticklabels()[0].get_text() == "50 ms"
 
 
 def test_a_run_without_a_crossing_says_nothing_of_one(tmp_path: Path) -> None:
@@ -104,4 +110,24 @@ def test_a_run_without_a_crossing_says_nothing_of_one(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "r", grids=[GRID], change=alike))
     (crossing,) = crossings_of(run)
     assert (crossing.found.at, crossing.found.side) == (None, "above")
+    assert crossings_section([crossing]).sentences == []
+    assert rows([crossing])[0][3:] == ("none up to 1,024 (above)",) * 3
+    assert drawings([crossing]) == []
+
+
+def test_a_crossover_that_is_not_certain_is_in_the_table_and_not_in_the_words(
+    tmp_path: Path,
+) -> None:
+    """Rounds that scatter by a half around a line that hardly rises."""
+
+    def noisy(trial: dict[str, object]) -> dict[str, object]:
+        behind = trial["target"] == "uvloop" and trial["connections"] == 1
+        luck = math.sin(1.7 * int(str(trial["order"]))) / 2
+        trial["throughput_rps"] = 1000.0 * math.exp(luck - (0.05 if behind else 0.0))
+        return trial
+
+    run = read_run(write_run(tmp_path / "r", grids=[GRID], change=noisy))
+    (crossing,) = crossings_of(run)
+    assert not crossing.found.certain
+    assert crossing.found.low is None or crossing.found.high is None
     assert crossings_section([crossing]).sentences == []

@@ -97,7 +97,8 @@ def test_every_link_on_the_page_leads_somewhere_and_ids_do_not_clash_between_fig
 
 
 def test_every_figure_has_a_text_alternative(page):
-    assert len(page.images) == 2 + 5 + 1  # a map per pair, five kinds of curves, the model
+    # a map per pair, five kinds of curves, claims, the model
+    assert len(page.images) == 2 + 5 + 3 + 1
     assert all(len(image["aria-label"]) > 30 for image in page.images)
 
 
@@ -173,3 +174,15 @@ def test_the_environment_is_flat_and_in_words(tmp_path):
     assert rows["config.seed"] == "1"
     assert rows["config.grids.1.pairs"] == "threaded/blocking, uvloop/blocking"
     assert rows["target.uvloop"] == "python -m servers uvloop"
+
+
+def test_claims_and_crossovers_are_in_words_in_tables_and_in_the_verdicts(page, folder):
+    verdicts = json.loads((folder / "verdicts.json").read_text())
+    names = [claim["claim"] for claim in verdicts["claims"]]
+    assert names == ["nothing to wait for", "blocking", "many tasks"]
+    assert all(claim["outcome"] for claim in verdicts["claims"])
+    assert all(len(line["levels"]) == 3 for line in verdicts["crossovers"])
+    text = " ".join(" ".join(page.words).split())
+    assert '"Async wins when there are many tasks":' in text
+    assert {"claims", "crossovers"} <= set(page.ids)
+    assert "are false on average" in text

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analyse.stats import Interval, decide, difference_interval, mean_interval
+from bench.analyse.stats import (
+    Interval,
+    decide,
+    difference_interval,
+    discoveries,
+    mean_interval,
+    p_value,
+    quantile_interval,
+)
 
 
 def test_student_t_interval_of_a_small_sample_by_hand():
@@ -106,3 +114,52 @@ def test_welch_covers_with_unequal_samples_and_noise():
         interval = difference_interval(generator.normal(0, 1, 6), generator.normal(0.5, 3, 10))
         covered += interval.low <= 0.5 <= interval.high
     assert 0.93 < covered / 3000 < 0.97
+
+
+def test_p_is_that_of_students_test_and_agrees_with_the_interval():
+    """1, 2, 3: t = 2 / (1 / sqrt(3)) = 3.4641 with 2 degrees of freedom, p = 0.07418."""
+    assert p_value([1, 2, 3]) == pytest.approx(0.07418, abs=1e-5)
+    assert (p_value([0.0, 0.0]), p_value([0.1, 0.1]), p_value([0.1])) == (1.0, 0.0, None)
+    just = [1.0, 2.0, 3.0, 1.1]
+    p = p_value(just)
+    assert mean_interval(just, 1 - p).low == pytest.approx(0, abs=1e-9)
+
+
+def test_discoveries_by_benjamini_and_hochbergs_own_example():
+    """Their 15 p-values of 1995: at 5% the first four are discoveries, Bonferroni has three."""
+    theirs = [
+        0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262,
+        0.5719, 0.6528, 0.7590, 1.0,
+    ]  # fmt: skip
+    assert discoveries(theirs, 0.05) == [True] * 4 + [False] * 11
+    assert discoveries(theirs[::-1], 0.05) == [False] * 11 + [True] * 4
+    assert discoveries([0.04, 0.05], 0.05) == [True, True], "a later one carries those before it"
+    assert discoveries([], 0.05) == []
+
+
+def test_the_interval_of_a_median_by_order_statistics():
+    """Of 6 values all lie on one side with 2 / 64 = 3.1%; of 5 with 6.2%, too much for 95%.
+
+    Of 20, up to 5 lie below the median with 2.07%: the 6th and the 15th hold it.
+    """
+    assert quantile_interval([4, 2, 6, 1, 5, 3], 0.5) == (1, 6)
+    assert quantile_interval([4, 2, 1, 5, 3], 0.5) == (None, None)
+    assert quantile_interval(range(1, 21), 0.5) == (6, 15)
+    assert quantile_interval([], 0.5) == (None, None)
+
+
+def test_lower_bounds_open_the_high_end_only_where_they_reach_it():
+    values = list(range(1, 21))
+    assert quantile_interval(values, 0.5, at_least=[False] * 15 + [True] * 5) == (6, 15)
+    assert quantile_interval(values, 0.5, at_least=[False] * 14 + [True] * 6) == (6, None)
+    assert quantile_interval(values, 0.5, at_least=[True] + [False] * 19) == (6, 16)
+
+
+@pytest.mark.parametrize(("n", "share"), [(10, 0.5), (20, 0.5), (500, 0.99)])
+def test_intervals_of_quantiles_cover_at_least_as_often_as_they_say(n, share):
+    generator = np.random.default_rng(9)
+    truth, covered = -math.log(1 - share), 0
+    for sample in generator.exponential(size=(2000, n)):
+        low, high = quantile_interval(list(sample), share)
+        covered += (low is None or low <= truth) and (high is None or truth <= high)
+    assert covered / 2000 > 0.94

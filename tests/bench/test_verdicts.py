@@ -2,11 +2,14 @@
 
 import json
 import math
+import random
 
 import pytest
 from synthetic import CLOSE, KEEP_ALIVE, invalid, write_run
 from truth import throughput_rps
 
+from bench.analyse.finding import find
+from bench.analyse.rounds import Round
 from bench.analyse.verdicts import comparisons, declared_pairs, judge, read_comparisons
 from bench.store import read_run, write_verdicts
 
@@ -274,3 +277,39 @@ def test_a_target_that_is_asked_the_same_at_all_delays_is_not_compared_where_oth
     assert found.verdict == verdict
     if verdict == "invalid":
         assert found.reason.startswith("one of them is asked for /index.html whatever the delay")
+
+
+def test_each_comparison_says_whether_it_stands_among_all_of_its_metric(tmp_path):
+    """40 at 5% by themselves: some equals are called. One error rate for all leaves fewer."""
+    grid = ONE | {"connections": list(range(1, 61))}
+
+    def change(trial):
+        noise = random.Random(f"a {trial['order']}").gauss(0, 0.1)
+        ahead = 2.0 if trial["target"] == "uvloop" and trial["connections"] > 50 else 1.0
+        return trial | {"throughput_rps": 1000.0 * ahead * math.exp(noise)}
+
+    verdicts = judge(read_run(write_run(tmp_path / "r", grids=[grid], rounds=6, change=change)))
+    rows = [c for c in verdicts["comparisons"] if c["metric"] == "throughput"]
+    called = [c for c in rows if c["verdict"] in ("A", "B")]
+    coloured = [c["connections"] for c in rows if c["on_map"]]
+    assert set(range(51, 61)) <= set(coloured)
+    assert len(coloured) < len(called), "some equals are called by their own interval alone"
+    assert all(c["p"] <= 0.05 for c in called)
+    assert verdicts["false_discoveries"] == 0.05
+
+
+def test_files_of_older_versions_have_no_p_and_are_read(tmp_path):
+    verdicts = judge(read_run(write_run(tmp_path / "r", rounds=2)))
+    old = [
+        {key: value for key, value in c.items() if key not in ("p", "on_map")}
+        for c in verdicts["comparisons"]
+    ]
+    read = read_comparisons({"comparisons": old})
+    assert {(c.p, c.on_map) for c in read} == {(None, None)}
+
+
+def test_a_difference_towards_an_end_that_is_not_known_is_no_evidence():
+    bounded = [Round(0.5 + n / 100, (), False, True, n) for n in range(4)]
+    assert find(bounded, "throughput", "a", "b", 0.95, 0.05).p == 1.0
+    other = [Round(-0.5 - n / 100, (), False, True, n) for n in range(4)]
+    assert find(other, "throughput", "a", "b", 0.95, 0.05).p < 0.001

@@ -7,7 +7,6 @@ import pytest
 from synthetic import CLOSE, KEEP_ALIVE, invalid, write_run
 
 from bench.analyse.verdicts import Comparison, comparisons, summary
-from bench.present.claim import CLAIM, claim_outcome, claim_section
 from bench.present.report import write_report
 from bench.present.units import (
     count_text,
@@ -70,9 +69,7 @@ def said(compared, **info):
     config = {"grids": [GRID], "confidence": 0.95, "margin": 0.05}
     known = {"name": "r", "state": "complete", "targets": targets, "config": config}
     run = Run(None, known | info, [], torn=False)
-    families = {target["name"]: target["family"] for target in targets}
-    claim = claim_section(compared, families, 0.05)
-    return as_text(verdict_words(run, compared, summary(run, compared), [claim]))
+    return as_text(verdict_words(run, compared, summary(run, compared)))
 
 
 @pytest.mark.parametrize(
@@ -120,13 +117,6 @@ def test_settings_are_named_where_they_differ_or_are_not_plain():
     assert "At 50 ms, 2 server cores: " in cores
 
 
-def test_the_claim_is_told_for_each_work_without_waiting():
-    plain = row("A", work="/", delay_s=0.0)
-    text = said([*plain, *row("B", work="/spin=1ms", delay_s=0.0)])
-    assert "uvloop against threaded, keep-alive: refuted at 1 (2.10" in text
-    assert "uvloop against threaded, keep-alive, /spin=1ms: confirmed at 1 (0.50" in text
-
-
 def test_from_n_on_is_never_said_across_a_gap():
     assert "connections on" not in said(row("A", "A", "equal", "A"))
 
@@ -137,35 +127,6 @@ def test_an_advantage_is_above_one_whoever_has_it():
     assert advantage_text(row("B")[0]) == "2.00x [1.25, 2.50]"
     bound = replace(less_is_better, low=None, at_least=True)
     assert advantage_text(bound) == "at least 2.00x [1.25, ?]"
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "outcome"),
-    [
-        (0.80, 0.90, "confirmed"),
-        (0.90, 1.04, "confirmed"),  # as long, or longer: the margin is excluded
-        (1.01, 1.04, "confirmed"),
-        (1.01, 1.20, "refuted"),
-        (0.99, 1.20, "undecided"),
-        (None, None, "undecided"),
-    ],
-)
-def test_the_claim_about_work_without_waiting(low, high, outcome):
-    assert claim_outcome(low, high, 0.05) == outcome
-
-
-def test_the_claim_is_told_as_async_over_sync_whichever_comes_first():
-    text = said(row("A", "equal", "equal", "B", work="/", delay_s=0.0))
-    assert CLAIM in text
-    assert "refuted at 1 (2.10 [1.90, 2.30]); confirmed at 16 (1.00 [0.98, 1.02])" in text
-    turned = row("A", "equal", "equal", "B", work="/", delay_s=0.0)
-    turned = [replace(c, a="threaded", b="uvloop") for c in turned]
-    assert "confirmed at 1 (0.48 [0.43, 0.53])" in said(turned)  # 1 / 2.1, 1 / 2.3, 1 / 1.9
-
-
-def test_the_claim_is_not_mentioned_where_nothing_bears_on_it():
-    assert CLAIM not in said(row("A"))
-    assert "not judged at 1 connections" in said(row("invalid", work="/", delay_s=0.0))
 
 
 def test_limits_come_last_and_count_everything():
