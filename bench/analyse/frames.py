@@ -99,11 +99,15 @@ def with_limits(cells: pd.DataFrame, targets: Iterable[Mapping[str, Any]]) -> pd
     )
 
 
-def round_means(trials: pd.DataFrame, column: str) -> pd.Series:
-    """Mean log of a column per round, over the valid slices of one cell that have it."""
+def round_means(trials: pd.DataFrame, column: str, within: Sequence[str] = ()) -> pd.Series:
+    """Mean log of a column per round, over the valid slices of one cell that have it.
+
+    For slices of several cells, `within` names the columns that tell the cells apart.
+    """
     valid = trials[trials["valid"] & (trials[column] > 0)]
     logs: pd.Series = np.log(valid[column])
-    return logs.groupby(valid["round"]).mean()
+    keys = [valid[name] for name in (*within, "round")]
+    return logs.groupby(keys if within else keys[0]).mean()
 
 
 def percentile_curve(histograms: Iterable[str], percentiles: Sequence[float]) -> list[float]:

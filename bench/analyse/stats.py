@@ -64,17 +64,37 @@ def difference_interval(
     """
     if not len(first) or not len(second):
         raise ValueError("a difference needs a value on either side")
-    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    mean, n = float(b.mean() - a.mean()), min(a.size, b.size)
+    mean, error, freedom, n = _welch(first, second)
     if n < 2:
         return Interval(mean, -math.inf, math.inf, n)
-    errors = np.array([a.var(ddof=1) / a.size, b.var(ddof=1) / b.size])
+    half = quantile_t(confidence, freedom) * error if error else 0.0
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def difference_p(first: Sequence[float], second: Sequence[float], beyond: float = 0.0) -> float:
+    """How likely means at least this far apart are if the truth is no further apart than `beyond`.
+
+    Two-sided and by Welch, like `difference_interval`: with `beyond` 0 the p-value is below 1 -
+    confidence where that interval excludes 0, else where it lies past `beyond` (which errs less
+    often still). 1 with fewer than two values on a side.
+    """
+    mean, error, freedom, n = _welch(first, second)
+    excess = abs(mean) - beyond
+    if n < 2 or excess <= 0:
+        return 1.0
+    return min(2 * float(stats.t.sf(excess / error, freedom)), 1.0) if error else 0.0
+
+
+def _welch(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float, int]:
+    """(difference, its standard error, degrees of freedom, smaller n); no error below n = 2."""
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    mean, n = float(b.mean() - a.mean()), min(a.size, b.size)
+    errors = np.array([a.var(ddof=1) / a.size, b.var(ddof=1) / b.size]) if n > 1 else np.zeros(2)
     variance = float(errors.sum())
     if variance == 0:
-        return Interval(mean, mean, mean, n)
+        return mean, 0.0, 1.0, n
     freedom = variance**2 / float((errors**2 / np.array([a.size - 1, b.size - 1])).sum())
-    half = quantile_t(confidence, freedom) * math.sqrt(variance)
-    return Interval(mean, mean - half, mean + half, n)
+    return mean, math.sqrt(variance), freedom, n
 
 
 def quantile_t(confidence: float, freedom: float) -> float:

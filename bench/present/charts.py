@@ -35,7 +35,7 @@ _SETTINGS: Any = {
     "axes.labelsize": 9,
 }
 _PNG_DPI = 144
-_FACETS = ("connection", "kind", *SETTINGS)
+FACETS = ("connection", "kind", *SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def draw_curves(
     """
     charts = []
     trials, cells = (frame.assign(kind=frame["work"].map(kind_of)) for frame in (trials, cells))
-    for where, name, chosen in _facets(cells[cells["slices"] > cells["invalid"]]):
-        slices = trials.merge(chosen[list(_FACETS)].drop_duplicates(), on=list(_FACETS))
+    for where, name, chosen in facets(cells[cells["slices"] > cells["invalid"]]):
+        slices = trials.merge(chosen[list(FACETS)].drop_duplicates(), on=list(FACETS))
         with mpl.rc_context(_SETTINGS):
             for kind, alt, figure in _figures(slices, chosen, styles, where):
                 charts.append(_save(folder, _slug(f"{kind}-{name}"), alt, figure))
@@ -93,6 +93,12 @@ def draw_figures(folder: Path, figures: Iterable[Drawing]) -> list[Chart]:
     """Draw and save other figures of a run. UserError if a file cannot be written."""
     with mpl.rc_context(_SETTINGS):
         return [_save(folder, _slug(d.name), d.alt, d.draw()) for d in figures]
+
+
+def render_figures(figures: Iterable[Drawing]) -> list[Chart]:
+    """Draw figures for a page alone, without files of their own."""
+    with mpl.rc_context(_SETTINGS):
+        return [Chart(_slug(d.name), d.alt, _as_svg(d.draw())) for d in figures]
 
 
 def _figures(
@@ -128,12 +134,12 @@ def _figures(
     )
 
 
-def _facets(cells: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def facets(cells: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """(in words, for a file name, its cells) of each connection mode, kind of work and setting."""
     varying = varied(cells[list(SETTINGS)].drop_duplicates().to_dict("records"))
-    groups = cells.groupby(list(_FACETS), dropna=False, sort=False)
+    groups = cells.groupby(list(FACETS), dropna=False, sort=False)
     for key, chosen in sorted(groups, key=lambda group: _in_order(group[0])):
-        facet = dict(zip(_FACETS, key, strict=True))
+        facet = dict(zip(FACETS, key, strict=True))
         words = settings_text(facet, varying)
         kind = [facet["kind"]] if facet["kind"] != "delay" else []
         work = [f"work: {name}" for name in kind]
@@ -154,13 +160,18 @@ def _slug(name: str) -> str:
 
 
 def _save(folder: Path, name: str, alt: str, figure: Figure) -> Chart:
-    text = io.StringIO()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(folder / f"{name}.png", format="png", dpi=_PNG_DPI)
         figure.set_layout_engine("none")  # both files have the layout of the first
-        figure.savefig(text, format="svg", metadata={"Date": None})
-        (folder / f"{name}.svg").write_text(text.getvalue(), encoding="utf-8")
+        svg = _as_svg(figure)
+        (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
     except OSError as error:
         raise cannot_write(f"the figures in {folder}", error, OTHER_FOLDER) from error
-    return Chart(name, alt, text.getvalue())
+    return Chart(name, alt, svg)
+
+
+def _as_svg(figure: Figure) -> str:
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()

@@ -1,4 +1,4 @@
-"""Runs side by side: the same figures with all runs overlaid, and a table of ratios.
+"""Runs side by side: read, held against the first of them, and shown as a page and figures.
 
 Runs share no rounds, so nothing here is called a verdict: intervals are unpaired, and the page
 says what they cannot tell.
@@ -6,112 +6,234 @@ says what they cannot tell.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, count
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from bench.analyse.frames import cells_frame, trials_frame
-from bench.analyse.unpaired import CellRatio, cell_keys, cell_ratios, common_cells
+from bench.analyse.unpaired import (
+    DRIFT,
+    Key,
+    cell_keys,
+    cell_ratios,
+    common_cells,
+    compared_cells,
+    own_cells,
+)
+from bench.analyse.verdicts import confidence
 from bench.errors import UserError, cannot_write
-from bench.present.charts import draw_curves
+from bench.present.charts import Chart, Drawing, draw_figures, render_figures
+from bench.present.compare_figures import curve_drawings, map_drawings
+from bench.present.compare_words import (
+    CompareRow,
+    PairOfRuns,
+    about_runs,
+    alone_rows,
+    caution,
+    invalid_rows,
+    reading,
+    rows_of,
+    sentences,
+    what_differs,
+)
 from bench.present.environment import differences
 from bench.present.page import pictures, write_page
-from bench.present.settings import settings_text
-from bench.present.style import Style, styles
-from bench.present.units import count_text, factor_text, interval_text, work_text
 from bench.store import OTHER_OUT, Run, read_run
 
 PAGE = "compare.html"
-CAUTION = (
-    "These runs share no rounds: they were measured at different times, and a machine drifts."
-    " The intervals cover the noise within each run, not what changed between them, so a ratio"
-    " away from 1 may be the machine rather than the server. To compare two servers, measure them"
-    " in one run."
-)
-
-
-@dataclass(frozen=True)
-class CompareRow:
-    """One line of the table: a cell, a metric, second / first."""
-
-    target: str
-    connection: str
-    work: str
-    connections: str
-    metric: str
-    runs: str
-    ratio: str
-    interval: str
-    says: str
 
 
 @dataclass(frozen=True)
 class ComparedRuns:
-    """What was written and what it says."""
+    """What several runs say together; the first is the base of all ratios.
 
-    sentences: list[str]
-    rows: list[CompareRow]
-    differences: list[tuple[str, list[str]]]
-    names: list[str]
-    page: Path
+    `alone` has the cells that a run has and its counterpart has not, by `b alone`.
+    """
+
+    runs: Mapping[str, Run]
+    trials: Mapping[str, pd.DataFrame]
+    pairs: Sequence[PairOfRuns]
+    alone: Mapping[str, Sequence[Key]]
+    drift: float
+
+    @property
+    def names(self) -> list[str]:
+        """The runs' names, the base first."""
+        return list(self.runs)
+
+    @property
+    def title(self) -> str:
+        """Who is held against whom."""
+        base, *others = self.runs
+        return f"{' and '.join(others)} against {base}"
+
+    @property
+    def confidence(self) -> float:
+        """That of the base's intervals, which holds for all."""
+        return confidence(next(iter(self.runs.values())))
+
+    @property
+    def caution(self) -> str:
+        """What such runs cannot tell."""
+        return caution(self.drift)
+
+    @property
+    def reading(self) -> str:
+        """How the table is to be read."""
+        return reading(self.confidence)
+
+    @property
+    def sentences(self) -> list[str]:
+        """The comparison in words."""
+        found = [text for pair in self.pairs for text in sentences(pair, self.drift)]
+        return [*found, *_alone_words(self.alone), *about_runs(self.runs)]
+
+    @property
+    def rows(self) -> list[CompareRow]:
+        """All ratios."""
+        return rows_of(self.pairs)
+
+    @property
+    def what_differs(self) -> list[CompareRow]:
+        """The ratios that are apart from 1."""
+        return what_differs(self.pairs)
+
+    @property
+    def alone_rows(self) -> list[tuple[str, ...]]:
+        """Cells of one run only."""
+        return alone_rows(self.alone)
+
+    @property
+    def invalid_rows(self) -> list[tuple[str, ...]]:
+        """Compared cells with invalid slices, and the reasons."""
+        shared = compared_cells(list(self.trials.values()))
+        kept = {name: _with_invalid(frame, shared) for name, frame in self.trials.items()}
+        return invalid_rows({name: cells_frame(frame) for name, frame in kept.items()})
+
+    @property
+    def differences(self) -> list[tuple[str, list[str]]]:
+        """What was recorded of machine, versions and settings, and is not the same in all runs."""
+        return differences(self.runs)
 
 
-def write_comparison(folders: Sequence[Path], out: Path | None = None) -> ComparedRuns:
-    """Compare runs with the first of them; write the page and the figures.
+def compare_runs(folders: Sequence[Path], drift: float = DRIFT) -> ComparedRuns:
+    """Hold each run against the first.
 
-    Without `out` they go to compare-A-B beside the first run. UserError for fewer than two runs,
-    runs without a common cell, or files that cannot be read or written.
+    UserError for fewer than two runs, one run given twice, one that cannot be read or that has no
+    cell in common with the first, or an allowance for drift that is no share.
     """
     if len(folders) < 2:
         raise UserError("compare needs two runs or more: crossover compare RUN_A RUN_B")
-    runs = _named([read_run(folder) for folder in folders])
+    if not (math.isfinite(drift) and drift >= 0):
+        raise UserError(f"--drift {drift:g}: give a share from 0 up, as 0.15 for 15%")
+    read = [read_run(folder) for folder in folders]
+    _require_different(read)
+    runs = _named(read)
     trials = {name: trials_frame(run) for name, run in runs.items()}
-    _require_common(runs, trials)
-    folder = out or next(iter(runs.values())).folder.parent / f"compare-{'-'.join(runs)}"
-    ratios = _all_ratios(runs, trials)
-    rows = [_row(names, ratio) for names, ratio in ratios]
-    sentences = _sentences(ratios)
-    differ = differences(runs)
+    base, *others = runs
+    for other in others:
+        _require_common({name: trials[name] for name in (base, other)})
+    sure = confidence(runs[base])
+    found = ((other, cell_ratios(trials[base], trials[other], sure, drift)) for other in others)
+    pairs = [PairOfRuns(base, other, ratios) for other, ratios in found]
+    return ComparedRuns(runs, trials, pairs, _alone(trials), drift)
+
+
+def write_comparison(compared: ComparedRuns, out: Path | None = None) -> Path:
+    """Write the page, and the figures as files beside it; the page's path.
+
+    Without `out` they go to compare-A-B beside the first run. UserError if that cannot be written.
+    """
+    beside = next(iter(compared.runs.values())).folder.parent
+    folder = out or beside / f"compare-{'-'.join(compared.names)}".replace("/", "-")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error, OTHER_OUT) from error
-    page = write_page(
-        folder / PAGE,
-        "compare.html.j2",
-        title=" against ".join(runs),
-        cautions=[CAUTION, *_incomplete(runs)],
-        sentences=sentences,
-        figures=pictures(_overlay(folder / "charts", trials)),
-        rows=rows,
-        names=list(runs),
-        differences=differ,
+    maps, curves = _drawings(compared)
+    charts = folder / "charts"
+    drawn = draw_figures(charts, maps), draw_figures(charts, curves)
+    return _page(folder / PAGE, compared, *drawn, OTHER_OUT)
+
+
+def write_html(compared: ComparedRuns, file: Path) -> Path:
+    """Write the page alone, figures within. UserError if it cannot be written."""
+    maps, curves = _drawings(compared)
+    return _page(
+        file, compared, render_figures(maps), render_figures(curves), "choose another --html"
     )
-    return ComparedRuns([*sentences, *_incomplete(runs)], rows, differ, list(runs), page)
+
+
+def _drawings(compared: ComparedRuns) -> tuple[list[Drawing], list[Drawing]]:
+    maps = list(map_drawings(compared.pairs))
+    return maps, list(curve_drawings(compared.trials, compared.confidence))
+
+
+def _page(
+    file: Path,
+    compared: ComparedRuns,
+    maps: Iterable[Chart],
+    curves: Iterable[Chart],
+    otherwise: str,
+) -> Path:
+    return write_page(
+        file,
+        "compare.html.j2",
+        otherwise,
+        title=compared.title,
+        compared=compared,
+        differ=compared.what_differs,
+        rows=compared.rows,
+        alone=compared.alone_rows,
+        invalid=compared.invalid_rows,
+        differences=[(name, *values) for name, values in compared.differences],
+        drift=f"{100 * compared.drift:g}%",
+        maps=pictures(maps),
+        curves=pictures(curves),
+    )
 
 
 def _named(runs: Sequence[Run]) -> dict[str, Run]:
     """Runs by name; a name that comes again gets a number."""
     named: dict[str, Run] = {}
     for run in runs:
-        again = sum(other.name == run.name for other in named.values())
-        named[f"{run.name}-{again + 1}" if again else run.name] = run
+        others = (f"{run.name}-{number}" for number in count(2))
+        name = run.name if run.name not in named else next(n for n in others if n not in named)
+        named[name] = run
     return named
 
 
-def _require_common(runs: Mapping[str, Run], trials: Mapping[str, pd.DataFrame]) -> None:
+def _require_different(runs: Sequence[Run]) -> None:
+    """A run against itself or a copy would be equal to the last digit, which tells nothing."""
+    for a, b in combinations(runs, 2):
+        if a.folder.resolve() == b.folder.resolve():
+            raise UserError(f"{a.folder} is given twice: name two different runs")
+        if (a.info, a.trials) == (b.info, b.trials):
+            raise UserError(f"{b.folder} is a copy of {a.folder}: name two different runs")
+
+
+def _with_invalid(trials: pd.DataFrame, among: set[Key]) -> pd.DataFrame:
+    """The slices of those cells that have an invalid one."""
+    keys = cell_keys(trials)
+    invalid = {key for key, valid in zip(keys, trials["valid"], strict=True) if not valid}
+    return trials[[key in invalid and key in among for key in keys]]
+
+
+def _require_common(trials: Mapping[str, pd.DataFrame]) -> None:
     if common_cells(list(trials.values())):
         return
     have = (
-        f"{name} has {', '.join(_axes(frame)) or 'no slices'}" for name, frame in trials.items()
+        f"{name} has {', '.join(_axes(frame)) or 'no finished slice'}"
+        for name, frame in trials.items()
     )
     raise UserError(
-        f"{' and '.join(runs)} have no cell in common"
-        f" (same target, work, connections and settings): {'; '.join(have)}"
+        f"{' and '.join(trials)} have no cell in common"
+        f" (same target, work, connections and settings): {'; '.join(have)}."
+        " Measure both with one profile"
     )
 
 
@@ -121,83 +243,19 @@ def _axes(trials: pd.DataFrame) -> list[str]:
     return [f"{c} {'/'.join(map(str, trials[c].unique()[:8]))}" for c in columns if len(trials)]
 
 
-def _all_ratios(
-    runs: Mapping[str, Run], trials: Mapping[str, pd.DataFrame]
-) -> list[tuple[str, CellRatio]]:
-    """Each later run against the first, with the names of both."""
-    first, *others = runs
-    confidence = float(runs[first].config.get("confidence", 0.95))
+def _alone(trials: Mapping[str, pd.DataFrame]) -> dict[str, list[Key]]:
+    """The cells that a run has and its counterpart has not: each later run against the base."""
+    base, *others = trials
+    found = {}
+    for other in others:
+        against = f" (not in {other})" if len(others) > 1 else ""
+        found[f"{base}{against}"] = own_cells(trials[base], trials[other])
+        found[other] = own_cells(trials[other], trials[base])
+    return {whose: keys for whose, keys in found.items() if keys}
+
+
+def _alone_words(alone: Mapping[str, Sequence[Key]]) -> list[str]:
     return [
-        (f"{other} / {first}", ratio)
-        for other in others
-        for ratio in cell_ratios(trials[first], trials[other], confidence)
+        f"{len(keys)} cell{'' if len(keys) == 1 else 's'} of {whose} alone: listed, not compared."
+        for whose, keys in alone.items()
     ]
-
-
-def _row(runs: str, ratio: CellRatio) -> CompareRow:
-    interval, cell = ratio.interval, ratio.cell
-    return CompareRow(
-        target=cell["target"],
-        connection=cell["connection"],
-        work=", ".join([work_text(cell["work"], cell["delay_s"]), *settings_text(cell)]),
-        connections=count_text(cell["connections"]),
-        metric=ratio.metric,
-        runs=runs,
-        ratio=factor_text(interval.estimate) if interval else "?",
-        interval=interval_text(interval.low, interval.high) if interval else "?",
-        says=_says(ratio),
-    )
-
-
-def _says(ratio: CellRatio) -> str:
-    if ratio.interval is None:
-        return str(ratio.reason)
-    if ratio.interval.n < 2:
-        return "one round: no interval"
-    if not ratio.apart:
-        return "not told apart"
-    return "higher" if ratio.interval.estimate > 1 else "lower"
-
-
-def _sentences(ratios: Sequence[tuple[str, CellRatio]]) -> list[str]:
-    """One sentence for each metric and pair of runs: how many cells lie apart, and how far."""
-    groups: dict[tuple[str, str], list[CellRatio]] = {}
-    for runs, ratio in ratios:
-        groups.setdefault((runs, ratio.metric), []).append(ratio)
-    return [_sentence(runs, metric, group) for (runs, metric), group in groups.items()]
-
-
-def _sentence(runs: str, metric: str, ratios: Sequence[CellRatio]) -> str:
-    counts = Counter(_says(ratio) for ratio in ratios)
-    parts = [f"{says} in {count}" for says, count in counts.most_common()]
-    known = [ratio.interval.estimate for ratio in ratios if ratio.interval]
-    span = f"; ratios {factor_text(min(known))} to {factor_text(max(known))}" if known else ""
-    return f"{metric}, {runs}, {len(ratios)} cells: {', '.join(parts)}{span}."
-
-
-def _incomplete(runs: Mapping[str, Run]) -> list[str]:
-    states = ((name, run.info["state"]) for name, run in runs.items())
-    return [f"{name} is not complete ({state})." for name, state in states if state != "complete"]
-
-
-def _overlay(folder: Path, trials: Mapping[str, pd.DataFrame]) -> list[Any]:
-    """The curves of one run over the other, in the cells that all have."""
-    common = set(common_cells(list(trials.values())))
-    looks: dict[str, Style] = {}
-    frames = []
-    for number, (name, frame) in enumerate(trials.items()):
-        mine = _plain(frame[[key in common for key in cell_keys(frame)]])
-        plain = styles(dict.fromkeys(mine["target"]), copy=number)
-        looks |= {f"{target} ({name})": style for target, style in plain.items()}
-        frames.append(mine.assign(target=mine["target"] + f" ({name})"))
-    slices = pd.concat(frames, ignore_index=True)
-    return draw_curves(folder, slices, cells_frame(slices), looks)
-
-
-def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Slices without a number of workers where that is the target's own, as old runs have it too.
-
-    A run that says nothing of its targets' own numbers had one worker each.
-    """
-    own = frame["own_workers"].fillna(1)
-    return frame.assign(workers=frame["workers"].where(frame["workers"] != own))

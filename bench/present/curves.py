@@ -44,18 +44,18 @@ def throughput(cells: pd.DataFrame, styles: Styles, where: str) -> Figure:
     limited: list[Line2D] = []
     for axes, work in zip(grid[0], paths, strict=True):
         mine = cells[cells["work"] == work]
-        _bound(axes, mine)
+        bound(axes, mine)
         limited = [*limited, *_limits(axes, mine)]
-        for target, line in _lines(mine, styles, "connections"):
-            _error_bars(axes, line, styles[target])
+        for target, line in lines(mine, styles, "connections"):
+            error_bars(axes, line, styles[target])
         connections_axis(axes, mine)
         axes.set_title(work_name(mine), loc="left")
     log_y(grid[0])
     grid[0][0].set_ylabel("correct completions per second", color=INK)
     title(figure, f"Throughput against connections ({where})", "bars: interval over rounds")
-    bound = [Line2D([], [], **_BOUND, label="bound: connections / delay")]
-    bound = bound if cells["delay_s"].max() > 0 else []
-    legend(figure, cells, styles, [*bound, *limited[:1]])
+    key = [Line2D([], [], **_BOUND, label="bound: connections / delay")]
+    key = key if cells["delay_s"].max() > 0 else []
+    legend(figure, cells, styles, [*key, *limited[:1]])
     return figure
 
 
@@ -67,7 +67,7 @@ def latency_by_connections(cells: pd.DataFrame, styles: Styles, where: str) -> F
         mine = cells[cells["work"] == work]
         for line, name in enumerate(("p50", "p99")):
             axes = grid[line][column]
-            _latency(axes, mine, styles, "connections", name)
+            latency(axes, mine, styles, "connections", name)
             connections_axis(axes, mine, label=line == 1)
             axes.set_title(f"{name}, {work_name(mine)}", loc="left")
     milliseconds(grid)
@@ -90,7 +90,7 @@ def latency_by_delay(cells: pd.DataFrame, styles: Styles, where: str) -> Figure:
         mine["place"] = [delays.index(delay) for delay in mine["delay_s"]]
         for line, name in enumerate(("p50", "p99")):
             axes = grid[line][column]
-            _latency(axes, mine, styles, "place", name)
+            latency(axes, mine, styles, "place", name)
             name_ticks(axes, range(len(delays)), [delay_text(d) for d in delays])
             axes.set_xlim(-0.3, len(delays) - 0.7)
             axes.set_title(f"{name}, {connections_name(connections)}", loc="left")
@@ -116,7 +116,7 @@ def percentiles(trials: pd.DataFrame, styles: Styles, where: str) -> Figure:
         for column, connections in enumerate(columns):
             mine = trials[(trials["work"] == work) & (trials["connections"] == connections)]
             axes = grid[row][column]
-            _curves(axes, mine, styles)
+            percentile_lines(axes, mine, styles)
             axes.set_title(f"{work_name(mine)}, {connections_name(connections)}", loc="left")
             axes.set_xlabel("percentile" if row == len(paths) - 1 else "", color=INK)
     milliseconds(grid)
@@ -137,7 +137,7 @@ def resources(cells: pd.DataFrame, styles: Styles, where: str) -> Figure:
         mine = cells[cells["work"] == work]
         for row, (value, label) in enumerate(rows):
             axes = grid[row][column]
-            for target, line in _lines(mine.assign(y=mine[value]), styles, "connections"):
+            for target, line in lines(mine.assign(y=mine[value]), styles, "connections"):
                 axes.plot(line["connections"], line["y"], **styles[target].line())
             connections_axis(axes, mine, label=row == 1)
             axes.set_title(work_name(mine), loc="left")
@@ -149,13 +149,14 @@ def resources(cells: pd.DataFrame, styles: Styles, where: str) -> Figure:
     return figure
 
 
-def _lines(cells: pd.DataFrame, styles: Styles, x: str) -> list[tuple[str, pd.DataFrame]]:
+def lines(cells: pd.DataFrame, styles: Styles, x: str) -> list[tuple[str, pd.DataFrame]]:
     """The cells of each target in the order of x, targets in the order of their styles."""
     found = ((t, cells[cells["target"] == t].sort_values(x)) for t in styles)
     return [(target, line) for target, line in found if len(line)]
 
 
-def _error_bars(axes: Axes, line: pd.DataFrame, style: Style) -> None:
+def error_bars(axes: Axes, line: pd.DataFrame, style: Style) -> None:
+    """A line of throughput with the interval of each point, where it has one."""
     line = line[line["throughput_rps"].notna()]
     y = line["throughput_rps"]
     known = np.isfinite(line["throughput_high_rps"]) & (line["throughput_low_rps"] > 0)
@@ -168,7 +169,7 @@ _BOUND: dict[str, Any] = {"color": MUTED, "linestyle": ":", "linewidth": 1.3}
 _LIMIT: dict[str, Any] = {"color": MUTED, "linestyle": (0, (9, 2)), "linewidth": 0.9}
 
 
-def _bound(axes: Axes, cells: pd.DataFrame) -> None:
+def bound(axes: Axes, cells: pd.DataFrame) -> None:
     """No server answers more often than N connections that each wait d: N / d."""
     delay_s = float(cells["delay_s"].iloc[0])
     if delay_s > 0:
@@ -192,9 +193,10 @@ def _limits(axes: Axes, cells: pd.DataFrame) -> list[Line2D]:
     return [Line2D([], [], **_LIMIT, label="limit: places / time")] if len(over) else []
 
 
-def _latency(axes: Axes, cells: pd.DataFrame, styles: Styles, x: str, name: str) -> None:
+def latency(axes: Axes, cells: pd.DataFrame, styles: Styles, x: str, name: str) -> None:
+    """Lines of a percentile against the column x; lower bounds are marked as such."""
     column = f"response_time_{name}_ms"
-    for target, line in _lines(cells[cells[column].notna()], styles, x):
+    for target, line in lines(cells[cells[column].notna()], styles, x):
         _percentile_bars(axes, line, x, name, styles[target])
         _mark_at_least(axes, line[line["at_least"]], x, column, styles[target])
 
@@ -228,7 +230,8 @@ def _at_least_key(frame: pd.DataFrame) -> list[Line2D]:
     return [Line2D([], [], label="at least (replies still owed)", color=MUTED, **_AT_LEAST)]
 
 
-def _curves(axes: Axes, trials: pd.DataFrame, styles: Styles) -> None:
+def percentile_lines(axes: Axes, trials: pd.DataFrame, styles: Styles) -> None:
+    """Response time by percentile, one line per target; at least is marked at its last point."""
     places = [nines(percentile) for percentile in _PERCENTILES]
     for target, slices in trials.groupby("target", sort=False):
         style = styles[str(target)]

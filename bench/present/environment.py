@@ -5,7 +5,7 @@ Knows the shape of run.json; it does not say which differences matter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.present.units import NOTHING
@@ -46,16 +46,28 @@ def environment(run: Run) -> dict[str, str]:
 def differences(runs: Mapping[str, Run]) -> list[tuple[str, list[str]]]:
     """What is not the same in all runs: (name, its value in each run).
 
-    Names, times and what was measured are left out.
+    Names, times and what was measured are left out, and so are targets that a run has not.
     """
     tables = [environment(run) for run in runs.values()]
-    names = dict.fromkeys(name for table in tables for name in table if not _differs_anyway(name))
+    lacking = _not_everywhere(list(runs.values()))
+    names = dict.fromkeys(
+        name
+        for table in tables
+        for name in table
+        if not (_differs_anyway(name) or f"{name}.".startswith(lacking))
+    )
     rows = ((name, [table.get(name, NOTHING) for table in tables]) for name in names)
     return [(name, values) for name, values in rows if len(set(values)) > 1]
 
 
 def _differs_anyway(name: str) -> bool:
     return name in _TIMES or name.startswith("generator_ceiling")
+
+
+def _not_everywhere(runs: Sequence[Run]) -> tuple[str, ...]:
+    """How the names of targets begin that some run has not."""
+    named = [{target["name"] for target in run.info["targets"]} for run in runs]
+    return tuple(f"target.{name}." for name in set.union(*named) - set.intersection(*named))
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -38,7 +38,7 @@ LEGEND = (
 HATCHES = {"undecided": "///", "invalid": "xxx"}
 _MOST_DOUBLINGS = 2.0
 # Not the ink and paper of the page, which change places when the page is dark: squares do not.
-_DARK, _LIGHT = "#1a1a1a", "#fefefe"
+DARK, LIGHT = "#1a1a1a", "#fefefe"
 
 
 def crossover_map(compared: Sequence[Comparison]) -> Figure:
@@ -113,7 +113,7 @@ def _square(axes: Axes, c: Comparison, x: int, y: int) -> None:
     box.set_hatch_linewidth(0.4)
     axes.add_patch(box)
     plate = {"facecolor": colour, "edgecolor": "none", "pad": 1.2} if box.get_hatch() else None
-    ink = _LIGHT if _dark(colour) else _DARK
+    ink = LIGHT if is_dark(colour) else DARK
     axes.text(
         x, y, _words(c), ha="center", va="center", fontsize=8.5, color=ink, bbox=plate,
         linespacing=1.25,
@@ -126,12 +126,17 @@ def _colour(c: Comparison) -> str:
     if c.ratio is None or c.on_map is False:
         return NEITHER
     doublings = math.log2(c.ratio) * (1 if c.metric == "throughput" else -1)
-    share = float(Normalize(-_MOST_DOUBLINGS, _MOST_DOUBLINGS, clip=True)(doublings))
+    return shade(doublings / _MOST_DOUBLINGS)
+
+
+def shade(strength: float) -> str:
+    """The colour between the two ends, -1 and 1; further out is not stronger."""
+    share = float(Normalize(-1, 1, clip=True)(strength))
     red, green, blue, _ = (round(255 * part) for part in COLOURS(share))
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def _dark(colour: str) -> bool:
+def is_dark(colour: str) -> bool:
     """Whether white text reads better on it (relative luminance by Rec. 709)."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5

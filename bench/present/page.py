@@ -35,8 +35,8 @@ class Detail:
     table: Table
 
 
-def write_page(path: Path, template: str, **content: Any) -> Path:
-    """Write a page. UserError if the file cannot be written."""
+def write_page(path: Path, template: str, otherwise: str = OTHER_FOLDER, **content: Any) -> Path:
+    """Write a page. UserError, with `otherwise` as the advice, if the file cannot be written."""
     environment = Environment(
         loader=PackageLoader("bench.present"),
         autoescape=True,
@@ -48,7 +48,7 @@ def write_page(path: Path, template: str, **content: Any) -> Path:
     try:
         path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
-        raise cannot_write(path, error, OTHER_FOLDER) from error
+        raise cannot_write(path, error, otherwise) from error
     return path
 
 

@@ -111,6 +111,23 @@ def styles(targets: Iterable[str], copy: int = 0) -> dict[str, Style]:
     return found
 
 
+def run_styles(runs: Iterable[str]) -> dict[str, Style]:
+    """A style for each run where a panel has one target: no two of the first 8 share a shape."""
+    return dict(zip(runs, cycle(_RUNS), strict=False))
+
+
+_RUNS = [
+    Style(BLUE, "o"),
+    Style(VERMILION, "s", _LONG, hollow=True),
+    Style(GREEN, "^", _MIXED),
+    Style(PURPLE, "D", _DOTS, hollow=True),
+    Style(OCHRE, "v"),
+    Style(GREY, "P", _LONG),
+    Style(SKY, "X", _MIXED),
+    Style(ORANGE, "d", _DOTS),
+]
+
+
 def _copied(style: Style, number: int) -> Style:
     if number < 1:
         return style

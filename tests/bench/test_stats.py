@@ -11,6 +11,7 @@ from bench.analyse.stats import (
     Interval,
     decide,
     difference_interval,
+    difference_p,
     discoveries,
     mean_interval,
     p_value,
@@ -31,6 +32,32 @@ def test_welch_interval_by_hand():
     interval = difference_interval([1, 2, 3], [4, 6, 8])
     assert interval.estimate == 4
     assert interval.high - 4 == pytest.approx(3.2184 * math.sqrt(5 / 3), abs=1e-3)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+def test_the_p_value_of_a_difference_agrees_with_its_interval(confidence):
+    """The ends of the interval are those differences that have a p-value of 1 - confidence."""
+    first, second = [1.0, 2.0, 3.0], [4.0, 6.0, 8.0]
+    half = difference_interval(first, second, confidence).high - 4
+    assert difference_p(first, [x - 4 + half for x in second]) == pytest.approx(1 - confidence)
+    beyond = difference_p(first, [x - 4 - 0.7 - half for x in second], 0.7)
+    assert beyond == pytest.approx(1 - confidence)
+
+
+def test_no_difference_is_seen_within_the_margin_or_in_one_value():
+    assert difference_p([1.0, 1.1], [1.4, 1.5], 0.5) == 1
+    assert difference_p([1.0], [9.0, 9.1]) == 1
+    assert difference_p([1.0, 1.0], [3.0, 3.0], 1.9) == 0
+
+
+def test_a_truth_at_the_margin_is_called_beyond_it_in_no_more_than_five_percent():
+    """2,000 pairs of 5 and 8 values whose means differ by just the margin."""
+    generator = np.random.default_rng(7)
+    called = 0
+    for _ in range(2000):
+        first, second = generator.normal(0, 1, 5), generator.normal(0.8, 2, 8)
+        called += difference_p(first, second, 0.8) <= 0.05
+    assert called / 2000 < 0.06
 
 
 def test_fewer_than_two_values_give_no_ends():
