@@ -58,9 +58,7 @@ def test_it_has_a_value_of_every_column_for_each_cell_and_each_comparison(data):
 
 
 def test_text_is_kept_once(data):
-    assert data["cells"]["target"]["of"] == ["blocking", "threaded", "uvloop"] or set(
-        data["cells"]["target"]["of"]
-    ) == {"blocking", "threaded", "uvloop"}
+    assert sorted(data["cells"]["target"]["of"]) == ["blocking", "threaded", "uvloop"]
     assert len(data["cells"]["connection"]["of"]) == 1
 
 
@@ -80,7 +78,9 @@ def test_medians_have_an_interval_over_rounds_that_contains_them(data):
     triples = list(zip(*(column(data["cells"], name) for name in names), strict=True))
     known = [each for each in triples if each[0] is not None]
     assert len(known) == 12 - 2  # five rounds are too few for one: uvloop at 128, two delays
-    assert all(low <= middle <= high for low, middle, high in known)
+    # blocking owes replies with 128 connections that wait, so there the high end is open
+    assert [high for _, _, high in known].count(None) == 1
+    assert all(low <= middle <= (high or math.inf) for low, middle, high in known)
 
 
 def test_reasons_that_differ_in_numbers_are_one(data):
