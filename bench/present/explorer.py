@@ -21,7 +21,7 @@ from bench.analyse.frames import percentile_curve
 from bench.analyse.medians import cell_intervals
 from bench.analyse.model import Parameters
 from bench.analyse.rounds import alike
-from bench.analyse.verdicts import Comparison
+from bench.analyse.verdicts import FALSE_DISCOVERIES, Comparison
 from bench.analyse.works import in_order, kind_of
 from bench.present.style import A_BETTER, B_BETTER, INVALID, NEITHER, Style
 from bench.present.units import work_text
@@ -79,6 +79,7 @@ def explorer_data(
     known = [(str(w), float(d)) for w, d in zip(works["work"], works["delay_s"], strict=True)]
     return {
         "confidence": round(100 * confidence),
+        "false_discoveries": round(100 * FALSE_DISCOVERIES),
         "colours": {"a": A_BETTER, "b": B_BETTER, "neither": NEITHER, "invalid": INVALID},
         "metrics": metrics(),
         "percentiles": PERCENTILES,

@@ -137,6 +137,17 @@ def opened_ms(started: Browser, page_file: Path) -> dict[str, float]:
     return {str(name): float(value) for name, value in marks.items()}
 
 
+def picture(started: Browser, page_file: Path, out: Path) -> None:
+    """A picture of the explorer as it is when the page has been opened."""
+    page = started.new_page(viewport={"width": 1152, "height": 1000})
+    page.goto(page_file.as_uri())
+    page.wait_for_selector(READY, state="attached")
+    page.locator("#explore").scroll_into_view_if_needed()
+    page.evaluate("document.getElementById('explore').scrollIntoView()")
+    page.screenshot(path=out)
+    page.close()
+
+
 def measure(started: Browser, name: str, folder: Path) -> bool:
     """Make the report of a copy of a run, open it some times, and print what that took."""
     subprocess.run(
@@ -164,6 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.trials.browser", description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("results/reference/quick"))
     parser.add_argument("--informative", action="store_true", help="a target missed is no failure")
+    parser.add_argument("--picture", type=Path, help="only take a picture of the explorer")
     options = parser.parse_args(arguments)
     run = read_run(options.run)
     with tempfile.TemporaryDirectory(prefix="crossover-page-") as folder, browser() as started:
@@ -173,8 +185,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for file in (RUN_FILE, TRIALS_FILE):
             shutil.copy(run.folder / file, copy)
         slices = write_large(run, large)
-        met = [
-            measure(started, f"the report of {run.name}", copy),
+        met = [measure(started, f"the report of {run.name}", copy)]
+        if options.picture:
+            picture(started, copy / "report.html", options.picture)
+            return 0
+        met += [
             measure(started, f"the report of a made-up run of {slices:,} slices", large),
         ]
     return 0 if all(met) or options.informative else 1

@@ -191,7 +191,7 @@ def test_a_run_ends_early_where_all_is_settled(tmp_path: Path) -> None:
     profile = tiny(quiet, rounds_min=3, rounds_max=500, budget_s=1e6)
     runner = Paced(tmp_path / "r", profile, [1.0, 1.0])
     runner.measure()
-    assert runner.rounds_done == 3
+    assert runner.rounds_done == 4, "three that agree may do so by luck"
 
 
 def test_the_most_rounds_are_not_exceeded(tmp_path: Path) -> None:

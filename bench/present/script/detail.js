@@ -49,9 +49,10 @@ const Detail = (() => {
     if (row.verdict === "invalid") return `${name}: not judged${reason}.`;
     const least = row.at_least ? " (known from one side only)" : "";
     const says = { A: `${row.label} better`, B: `${row.label} better` }[row.verdict] ?? row.verdict;
+    const alone = row.on_map === false && "AB".includes(row.verdict) ? ", which does not stand among all comparisons of the run" : "";
     const ratio = `${row.a} / ${row.b} = ${Units.factor(row.ratio)} ${Units.interval(row.low, row.high)}`;
     return `${name}: ${ratio}${least}, ${data.confidence}% interval of this comparison by itself,`
-      + ` ${Units.countOf(row.rounds, "round")}: ${says}${reason}.`;
+      + ` ${Units.countOf(row.rounds, "round")}: ${says}${alone}${reason}.`;
   }
 
   function about(data, target, cell) {

@@ -4,16 +4,23 @@
 const Grid = (() => {
   const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-  // The values across and down that have any data, and the first of them as the place to begin at.
+  // The values across and down that have any data, and a measured place to begin at.
   function layout(data, state) {
     const across = Data.values(data, state.across, state.rows);
     const down = Data.values(data, state.down, state.rows);
-    const wanted = state.place;
-    const place = {
-      across: across.includes(wanted.across) ? wanted.across : across[across.length - 1],
-      down: down.includes(wanted.down) ? wanted.down : down[Math.floor((down.length - 1) / 2)],
-    };
-    return { across, down, place };
+    return { across, down, place: begin(state, across, down) };
+  }
+
+  // The wished place if anything was measured there, else the rightmost with a figure, in the
+  // middle row before others, else the rightmost that was measured at all.
+  function begin(state, across, down) {
+    const at = (place) => state.rows.filter((row) => row[state.across] === place.across && row[state.down] === place.down);
+    const middle = down[Math.floor((down.length - 1) / 2)];
+    const rows = [...new Set([state.place.down, middle, ...down])].filter((value) => down.includes(value));
+    const places = rows.flatMap((row) => [...across].reverse().map((column) => ({ across: column, down: row })));
+    const isMeasured = (place) => at(place).length > 0;
+    const hasFigure = (place) => at(place).some((row) => Units.known(row.ratio ?? row[state.metric.column]));
+    return isMeasured(state.place) ? state.place : places.find(hasFigure) ?? places.find(isMeasured);
   }
 
   // Draws the map into `box`. `select` is called with a place that is chosen, `hover` with one that

@@ -66,7 +66,8 @@ const Explorer = (() => {
     }
     const way = metric.better === "more" ? "above 1: more" : "below 1: shorter";
     return `${subject.a} / ${subject.b} (${way}), its interval in brackets. Blue, \u25b2: ${subject.a} better;`
-      + ` orange, \u25bc: ${subject.b} better; =: equal; hatched, ?: undecided; crossed, \u00d7: invalid.`;
+      + ` orange, \u25bc: ${subject.b} better; =: equal; hatched, ?: undecided; crossed, \u00d7: invalid.`
+      + ` Interval and verdict are of a tile alone; of the tiles that a run colours ${data.false_discoveries}% are false on average.`;
   }
 
   // A checkbox for each target that was measured in what is fixed; it is the key of the charts too.
@@ -104,7 +105,8 @@ const Explorer = (() => {
   function chart(id, drawing) {
     Dom.find(`${id}-title`).textContent = drawing.title;
     Dom.find(`${id}-none`).hidden = !drawing.isEmpty;
-    Curves.show(id, drawing);
+    Dom.find(id).hidden = drawing.isEmpty;
+    if (!drawing.isEmpty) Curves.show(id, drawing);
   }
 
   return { start };

@@ -28,6 +28,8 @@ const Tiles = (() => {
     return sideBySide(state, ["a", "b"].map((side) => Data.cellAt(data, state.subject[side], point)));
   }
 
+  // Colour is of differences that stand among all comparisons of the run; interval, mark and word
+  // are of this comparison by itself.
   function judged(row) {
     if (!row) return EMPTY;
     const mark = MARKS[row.verdict] ?? "";
@@ -38,7 +40,7 @@ const Tiles = (() => {
     return {
       tone: row.verdict === "undecided" ? "undecided" : doublings < 0 ? "b" : "a",
       side: doublings < 0 ? "b" : "a",
-      share: Math.min(Math.abs(doublings) / MOST_DOUBLINGS, 1),
+      share: row.on_map === false ? 0 : Math.min(Math.abs(doublings) / MOST_DOUBLINGS, 1),
       mark,
       main: `${least}${Units.factor(row.ratio)}`,
       range: row.rounds > 1 ? Units.interval(row.low, row.high) : "one round",

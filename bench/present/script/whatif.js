@@ -33,9 +33,9 @@ const WhatIf = (() => {
   function drawSliders() {
     const sliders = [
       slider("delay_s", "Delay", DELAYS, Units.delay),
-      slider("cpu_s", "CPU per request", CPU, (value) => (value ? Units.delay(value) : "none besides its own")),
+      slider("cpu_s", "CPU per request", CPU, (value) => (value ? Units.delay(value) : "none")),
       slider("connections", "Connections", counts, Units.count),
-      slider("workers", "Workers (of pools and processes)", WORKERS, (value) => (value === null ? "its own" : Units.count(value))),
+      slider("workers", "Workers (pools, processes)", WORKERS, (value) => (value === null ? "its own" : Units.count(value))),
       slider("units", "Units held while waiting", UNITS, (value) => (value === 0 ? "none" : Units.count(value))),
     ];
     if (modes.length > 1) sliders.unshift(modeField());
