@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -184,18 +185,25 @@ def quantile_interval(
     confidence; where no value is far enough out, that end is open. Values that are only known to
     be `at_least` so large count as they are for the low end, and as unknown for the high end.
     """
-    n, tail = len(values), (1 - confidence) / 2
-    bounds = at_least or [False] * n
+    bounds = at_least or [False] * len(values)
     lows = sorted(values)
     highs = sorted(math.inf if bound else v for v, bound in zip(values, bounds, strict=True))
-    # The k-th of n lies above the quantile where fewer than k values lie below it.
-    below = int(stats.binom.ppf(tail, n, share)) if n else 0
-    while below > 0 and stats.binom.cdf(below - 1, n, share) > tail:
-        below -= 1
-    above = next((k for k in range(1, n + 1) if stats.binom.sf(k - 1, n, share) <= tail), None)
+    below, above = _quantile_ranks(len(values), share, (1 - confidence) / 2)
     low = lows[below - 1] if below else None
     high = highs[above - 1] if above else None
     return low, high if high is not None and math.isfinite(high) else None
+
+
+@cache
+def _quantile_ranks(n: int, share: float, tail: float) -> tuple[int | None, int | None]:
+    """The places, from 1, of the two values that hold a quantile; None where an end is open.
+
+    The k-th of n lies above the quantile where fewer than k values lie below it.
+    """
+    fewer = stats.binom.cdf(np.arange(n), n, share)  # than 1, 2, ... n of them
+    low = int(np.searchsorted(fewer, tail, side="right"))
+    high = int(np.searchsorted(fewer, 1 - tail, side="left")) + 1
+    return low or None, high if high <= n else None
 
 
 def _exp(x: float) -> float:
