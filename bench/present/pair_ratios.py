@@ -59,7 +59,7 @@ def pair_ratios(gate: Mapping[str, Any]) -> Figure:
     title(
         figure,
         f"{gate['decision']['outcome']}: head against base, pair by pair",
-        "points: one pair of fresh processes each; band: interval of their mean; dashed: the margin",
+        "points: a pair of fresh processes each; band: interval of the mean; dashed: margin",
     )
     return figure
 
