@@ -28,7 +28,7 @@ def samples_of(lines: Sequence[Line], metrics: Mapping[str, Sequence[str]]) -> l
 
 def sample_of(lines: Sequence[Line], workload: str, metric: str) -> Sample:
     """What the pairs say of one metric of one workload."""
-    pairs = _pairs(lines, workload, METRICS[metric])
+    pairs = list(_pairs(lines, workload, METRICS[metric]).values())
     couples = [couple for pair in pairs for couple in pair]
     bad = [each for each in couples if _log_ratio(each, metric) is None]
     sides = [side for couple in bad for side in couple]
@@ -49,16 +49,16 @@ def sample_of(lines: Sequence[Line], workload: str, metric: str) -> Sample:
 def pair_ratios_of(
     lines: Sequence[Line], metrics: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, list[float | None]]]:
-    """head / base of every pair, by workload and metric; None where a pair has none."""
+    """head / base of every pair in their order, by workload and metric; None where it has none."""
+    numbers = range(1 + max((line["pair"] for line in lines), default=-1))
+
+    def ratios(workload: str, metric: str) -> list[float | None]:
+        pairs = _pairs(lines, workload, METRICS[metric])
+        logs = [pair_ratio(pairs.get(number, ()), metric) for number in numbers]
+        return [None if log is None else round(math.exp(log), 6) for log in logs]
+
     return {
-        workload: {
-            metric: [
-                None if ratio is None else math.exp(ratio)
-                for pair in _pairs(lines, workload, METRICS[metric])
-                for ratio in [pair_ratio(pair, metric)]
-            ]
-            for metric in names
-        }
+        workload: {metric: ratios(workload, metric) for metric in names}
         for workload, names in metrics.items()
     }
 
@@ -127,7 +127,7 @@ def _because(lines: Sequence[Line]) -> str:
     return f" ({reasons[0]})" if reasons else ""
 
 
-def _pairs(lines: Sequence[Line], workload: str, regime: str) -> list[list[tuple[Line, Line]]]:
+def _pairs(lines: Sequence[Line], workload: str, regime: str) -> dict[int, list[tuple[Line, Line]]]:
     """The couples of each pair, base first; a couple of which one side is missing is left out."""
     mine = [line for line in lines if (line["workload"], line["regime"]) == (workload, regime)]
     mine.sort(key=lambda line: (line["pair"], line["couple"], line["side"]))
@@ -136,7 +136,7 @@ def _pairs(lines: Sequence[Line], workload: str, regime: str) -> list[list[tuple
         sides = list(couple)
         if [side["side"] for side in sides] == ["base", "head"]:
             pairs.setdefault(pair, []).append((sides[0], sides[1]))
-    return list(pairs.values())
+    return pairs
 
 
 def _log_ratio(couple: tuple[Line, Line], metric: str) -> float | None:
