@@ -38,7 +38,7 @@ def gate(
     ] = None,
     budget: Annotated[str | None, typer.Option(help="time to measure, as 3m")] = None,
     pairs: Annotated[
-        int | None, typer.Option(help="pairs of fresh processes at least", min=2, max=1000)
+        int | None, typer.Option(help="pairs of fresh processes at least", min=3, max=1000)
     ] = None,
     seed: Annotated[int, typer.Option(help="seed of the orders and of the hash seeds")] = 1,
     out: Annotated[Path | None, typer.Option(help="folder for all slices and gate.json")] = None,

@@ -34,6 +34,7 @@ OUTCOMES = {0: "pass", 1: "regression", 3: "inconclusive"}
 LONGEST_S = 180.0
 BUDGET = "2m45s"
 RESAMPLED_PAIRS = 16
+PROOF_TRIES = 3
 PARENT_MODELS = ("asyncio", "threaded")
 SHORT = ("--path", "/delay=5ms", "--connections", "64", "--metrics", "throughput,cpu")
 _KEPT = (
@@ -153,7 +154,7 @@ def resample(file: Path, times: int) -> int:
         print(f"{outcome}: {rate.events} of {rate.of}")
     print(
         f"{len(pairs)} recorded pairs, signs flipped, {times} gates: false alarms "
-        f"{alarms.events / alarms.of:.2%} [{alarms.lower:.2%}, {alarms.upper:.2%}]; target at most 1%"
+        f"{alarms.events / alarms.of:.2%} [{alarms.lower:.2%}, {alarms.upper:.2%}]; target 1%"
     )
     return int(alarms.lower > Rule().level)
 
@@ -183,11 +184,18 @@ def tolerant(code: int) -> int:
 
 
 def prove(budget: str) -> int:
-    """Show that a gate can fail: a head of half the speed must be caught. 0 if it is."""
+    """Show that a gate can fail: a head of half the speed must be caught. 0 if it is.
+
+    What a busy machine leaves inconclusive is tried again; what is passed is not.
+    """
     with tempfile.TemporaryDirectory(prefix="crossover-gates-") as folder:
         what = subject(Path(folder), "gross")
-        code, said = what.gate("--model", MODEL, "--budget", budget, *SHORT)
-    print(said.strip())
+        for number in range(1, PROOF_TRIES + 1):
+            out = str(Path(folder) / f"gate-{number}")
+            code, said = what.gate("--model", MODEL, "--budget", budget, "--out", out, *SHORT)
+            print(said.strip(), flush=True)
+            if code != 3:
+                break
     if code != 1:
         print(f"gate: a head of half the speed was NOT caught: exit code {code}")
         return 1

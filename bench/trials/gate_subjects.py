@@ -55,11 +55,12 @@ class Subject:
             cwd=self.folder,
             env={**os.environ, "XDG_CACHE_HOME": str(cache)},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
-        return done.returncode, done.stdout + done.stderr
+        return done.returncode, done.stdout
 
 
 def subject(folder: Path, kind: str, *, share: float = 0.05) -> Subject:
