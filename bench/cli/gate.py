@@ -12,6 +12,8 @@ from bench.errors import UserError
 if TYPE_CHECKING:
     from bench.gate.settings import Settings
 
+FIGURES = (".png", ".svg")
+
 
 def gate(
     base: Annotated[
@@ -58,6 +60,9 @@ def gate(
     from bench.gate.record import write_text
     from bench.gate.workload import checked_metrics, checked_path
 
+    if figure is not None and figure.suffix not in FIGURES:
+        listed = " or ".join(FIGURES)
+        raise UserError(f"--figure {figure}: name a file that ends with {listed}")
     try:
         names = None if metrics is None else tuple(name.strip() for name in metrics.split(","))
         settings = _settings(model, command, budget).overridden(

@@ -248,15 +248,18 @@ def _meaning(
     level: float,
     rule: Rule,
 ) -> tuple[Outcome, str]:
-    """The three answers. Logs in; a regression is both beyond chance and beyond the margin."""
+    """The three answers. Logs in; a regression is both beyond chance and beyond the margin.
+
+    However noisy, it is a pass where nothing beyond the margin is left: head may be far faster.
+    """
     if p <= level and slowdown > math.log1p(margin):
         return "regression", f"slower, and by more than {margin:.1%}"
-    if error > limit:
+    worst = slowdown + _t(1 - rule.level, pairs - 1) * error
+    if error > limit and worst >= math.log1p(margin):
         return (
             "inconclusive",
             f"too noisy: standard error {error:.2%}, at most {limit:.2%} finds {promise:.1%}",
         )
-    worst = slowdown + _t(1 - rule.level, pairs - 1) * error
     if worst >= math.log1p(promise):
         return "inconclusive", f"{promise:.1%} slower is neither shown nor excluded"
     if p <= level:

@@ -14,11 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from bench.errors import UserError, cannot_write
+from bench.errors import cannot_write
 from bench.present.charts import PNG_DPI, RC_SETTINGS
 from bench.present.style import BLUE, GREY, INK, MUTED, RULE, VERMILION, dress, new_figure, title
 
-FORMATS = (".png", ".svg")
 COLORS = {"pass": BLUE, "regression": VERMILION, "inconclusive": GREY}
 NAMES = {
     "throughput": "throughput",
@@ -30,9 +29,7 @@ PANEL_INCHES, PANELS_A_ROW = (3.1, 3.0), 4
 
 
 def draw_pair_ratios(file: Path, gate: Mapping[str, Any]) -> None:
-    """Save the figure as the file's suffix says. UserError for another, or if it cannot be."""
-    if file.suffix not in FORMATS:
-        raise UserError(f"--figure {file}: name a file that ends with {' or '.join(FORMATS)}")
+    """Save the figure, in the format that the file's suffix says. UserError if it cannot be."""
     with mpl.rc_context(RC_SETTINGS):
         figure = pair_ratios(gate)
         try:

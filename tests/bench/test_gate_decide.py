@@ -56,6 +56,12 @@ def test_beyond_the_margin_but_not_beyond_chance_is_no_regression() -> None:
     assert "too noisy: standard error 8." in decision.reasons[0]
 
 
+def test_however_noisy_a_head_that_is_far_faster_passes() -> None:
+    """Ten times as fast, known to 8%."""
+    assert decide([sample(-0.9, noise=WIDE)]).exit_code == 0
+    assert decide([sample(9.0, noise=WIDE)]).exit_code == 1
+
+
 def test_one_metric_decides_for_all() -> None:
     """Any regression is one; a pass needs every metric; the rest is inconclusive."""
     slow, fine, noisy = sample(0.1), sample(0.0, "p99"), sample(0.0, "p50", WIDE)

@@ -13,6 +13,8 @@ import pytest
 from harness import ROOT, processes_below
 
 from bench.cli import main
+from bench.gate.orders import line_of
+from tests.conftest import complaints
 
 SHORT = {
     "--pairs": "3",
@@ -41,27 +43,27 @@ def out(tmp_path: Path) -> Path:
 def gate(
     capfd: pytest.CaptureFixture[str], out: Path, base: str, head: str, **more: Any
 ) -> tuple[int, str]:
-    """The gate's exit code and what it printed, stdout and stderr together.
-
-    What other tests beside it make inconclusive is tried again.
-    """
+    """The gate's exit code and what it printed, stdout and stderr together."""
     options = SHORT | {f"--{name}": str(value) for name, value in more.items()}
     words = [word for pair in options.items() for word in pair if word]
-    for number in range(4):
-        folder = f"{out}-{number}" if number else str(out)
-        code = main(["gate", "--base", base, "--head", head, *words, "--out", folder])
-        assert processes_below() == []
-        said, err = capfd.readouterr()
-        assert "Traceback" not in err
-        if code != 3 or "generator was the limit" not in said:
-            break
+    code = main(["gate", "--base", base, "--head", head, *words, "--out", str(out)])
+    assert processes_below() == []
+    said, err = capfd.readouterr()
+    assert "Traceback" not in err
     return code, said + err
+
+
+def forgiving(answer: dict[str, Any], place: dict[str, Any]) -> dict[str, Any]:
+    """The line of a slice, valid though other tests beside it have disturbed it."""
+    line = line_of(answer, place)
+    return line | {"valid": not complaints(line), "generator_at_fault": False}
 
 
 @pytest.fixture(autouse=True)
 def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr("bench.measure.foreign.FAILING_S", 0.1)
+    monkeypatch.setattr("bench.gate.measure.line_of", forgiving)
 
 
 def slices_in(out: Path) -> list[dict[str, Any]]:
