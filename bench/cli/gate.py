@@ -10,6 +10,7 @@ import typer
 from bench.errors import UserError
 
 if TYPE_CHECKING:
+    from bench.gate.pairs import Side
     from bench.gate.settings import Settings
 
 FIGURES = (".png", ".svg")
@@ -43,6 +44,13 @@ def gate(
         int | None, typer.Option(help="pairs of fresh processes at least", min=3, max=1000)
     ] = None,
     seed: Annotated[int, typer.Option(help="seed of the orders and of the hash seeds")] = 1,
+    micro: Annotated[
+        bool, typer.Option("--micro", help="gate the micro-benchmarks of pytest-benchmark instead")
+    ] = False,
+    micro_path: Annotated[str, typer.Option(help="where they are")] = "tests/benchmarks",
+    micro_json: Annotated[
+        Path | None, typer.Option(help="write head's as a report of pytest-benchmark")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for all slices and gate.json")] = None,
     markdown: Annotated[
         Path | None, typer.Option(help="write a comment for a pull request")
@@ -73,7 +81,8 @@ def gate(
             least_pairs=pairs,
             seed=seed,
         )
-        content = _measured(base, head, settings, out)
+        sides: dict[Side, str] = {"base": base, "head": head}
+        content = _measured(sides, settings, out, micro_path if micro else None, micro_json)
         _write(content, markdown, junit, json_file, figure)
     except UserError as error:
         if junit is not None:
@@ -110,17 +119,26 @@ def _command_of(model: str) -> str:
     return " ".join(["{python} -m servers", model, *calibrate().flags(), "--port {port}"])
 
 
-def _measured(base: str, head: str, settings: "Settings", out: Path | None) -> dict[str, Any]:
+def _measured(
+    sides: "dict[Side, str]",
+    settings: "Settings",
+    out: Path | None,
+    micro_path: str | None,
+    micro_json: Path | None,
+) -> dict[str, Any]:
     """Measure, decide, and say so; the content of gate.json."""
     from bench.gate.outputs import terminal
-    from bench.gate.session import hold_gate
+    from bench.gate.session import hold_gate, hold_micro
     from bench.measure.lock import only_run
 
     def tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     with only_run():
-        content = hold_gate({"base": base, "head": head}, settings, out, tell)
+        if micro_path is None:
+            content = hold_gate(sides, settings, out, tell)
+        else:
+            content = hold_micro(sides, settings, micro_path, micro_json, out, tell)
     print(terminal(content))
     return content
 

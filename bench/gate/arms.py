@@ -6,6 +6,7 @@ is laid out, and that alone can cost some per cent.
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -43,13 +44,17 @@ class Arm:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a ref is served: its command, its own set-up, and how long it takes to start."""
+    """How a ref is served: its command, its own set-up, and how long it takes to start.
+
+    `serves` False: the command measures by itself, has no `{port}`, and only refs can run it.
+    """
 
     command: str | None = None
     setup: str | None = None
     extras: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     ready_timeout_s: float = 10.0
+    serves: bool = True
 
 
 def arms_of(asked: Mapping[Side, str], recipe: Recipe, compiled: Path) -> dict[Side, Arm]:
@@ -112,7 +117,7 @@ def _bytes(arm: Arm) -> int:
 
 def _arm(side: Side, asked: str, recipe: Recipe) -> Arm:
     where, here = f"--{side}", Path.cwd()
-    if "{port}" in asked or not asked.strip():
+    if recipe.serves and ("{port}" in asked or not asked.strip()):
         words = tuple(command_words(asked, where))
         return Arm(side, words, here, {}, asked, ready_timeout_s=recipe.ready_timeout_s)
     repository = repository_at(here, where)
@@ -122,7 +127,11 @@ def _arm(side: Side, asked: str, recipe: Recipe) -> Arm:
             f"{where}: {asked} is a commit, and nothing says how to serve it: write [gate] with "
             'command = "... {port}" into crossover.toml, or give --command or --model'
         )
-    words = tuple(command_words(recipe.command, "[gate] command"))
+    words = tuple(
+        command_words(recipe.command, "[gate] command")
+        if recipe.serves
+        else shlex.split(recipe.command)
+    )
     checkout = repository.checked_out(commit, cache_folder())
     return Arm(
         side,

@@ -28,8 +28,6 @@ PROMISES: Mapping[str, float] = {
     "time": 0.10,
 }
 DEFAULT_MARGIN = 0.02
-# A trend over the pairs that chance makes so rarely is called drift.
-DRIFT_LEVEL = 0.001
 LEAST_PAIRS = 3
 
 
@@ -157,7 +155,7 @@ def decide(
     pass if every metric passes, else inconclusive. Raises UserError when nothing was measured.
     """
     rule = rule or Rule()
-    if not samples or not any(sample.couples for sample in samples):
+    if not failures and not any(sample.couples for sample in samples):
         raise UserError("nothing was measured: no couple of slices, so there is nothing to decide")
     findings = tuple(judge(sample, rule, len(samples)) for sample in samples)
     if failures:
@@ -222,7 +220,7 @@ def judge(sample: Sample, rule: Rule, tests: int) -> Finding:
     error, limit = standard_error(sample.ratios), rule.error_limit(sample.metric, n, tests)
     p = float(stats.t.sf(slowdown / error, n - 1)) if error else float(slowdown <= 0)
     outcome, meaning = _meaning(slowdown, p, error, limit, n, margin, promise, level, rule)
-    if trend := drift(sample.ratios):
+    if trend := drift(sample.ratios, level):
         outcome, meaning = "inconclusive", f"the machine drifted: {trend}"
     shown = f"head / base {ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
     return found(
@@ -267,13 +265,13 @@ def _meaning(
     return "pass", f"not slower by {promise:.1%}"
 
 
-def drift(ratios: Sequence[float]) -> str | None:
-    """Say how the ratios move over the gate, if a straight line through them is beyond chance."""
+def drift(ratios: Sequence[float], level: float) -> str | None:
+    """Say how the ratios move over the gate, if chance draws such a line more rarely than that."""
     n = len(ratios)
     if n < 6 or max(ratios) == min(ratios):
         return None
     line = stats.linregress(range(n), ratios)
-    if not line.pvalue < DRIFT_LEVEL:
+    if not line.pvalue < level:
         return None
     first, last = line.intercept, line.intercept + line.slope * (n - 1)
     return f"head / base went from {math.exp(first):.3f} to {math.exp(last):.3f}"

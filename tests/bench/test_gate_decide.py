@@ -119,6 +119,7 @@ def test_failed_requests_are_a_regression_however_fast_head_is() -> None:
     decision = decide([sample(-0.5)], failures=["head failed 1 of 4750 requests, base did not"])
     assert (decision.outcome, decision.exit_code) == ("regression", 1)
     assert decision.reasons == ("head failed 1 of 4750 requests, base did not",)
+    assert decide([], failures=["head failed"]).exit_code == 1
 
 
 @pytest.mark.parametrize("samples", [[], [Sample("/", "cpu", (), couples=0)]])
@@ -166,7 +167,7 @@ def test_head_that_cannot_be_measured_where_base_can_is_a_regression() -> None:
 
 def test_a_trend_over_the_gate_is_drift_and_decides_nothing() -> None:
     rising = [0.01 * n + 0.001 * (-1) ** n for n in range(10)]
-    assert drift(NOISE) is None
+    assert drift(NOISE, 0.01) is None
     finding = judge(Sample("/", "cpu", tuple(rising), 10), Rule(), tests=1)
     assert finding.outcome == "inconclusive"
     assert "the machine drifted: head / base went from 1.00" in finding.reason
