@@ -153,6 +153,10 @@ trial-resume: $(STAMP) ## SIGKILL a run TIMES=100 times, each time going on with
 trial-gate: $(STAMP) ## Is the gate wrong? GATES=1 real ones of KIND=aa, cpu, tail or noise, each up to 3 minutes
 	@$(BIN)/python -m bench.trials.gate $(or $(KIND),aa) --gates $(or $(GATES),1) $(FLAGS)
 
+.PHONY: trial-gate-count
+trial-gate-count: $(STAMP) ## Put the counts of all gates of trial-gate into docs/ci.md
+	@$(BIN)/python -m bench.trials.gate --count
+
 .PHONY: trial-churn
 trial-churn: $(STAMP) ## Clients come and go; every model must give back what they took (CONNECTIONS=10000)
 	@$(BIN)/python -m bench.trials.churn --connections $(or $(CONNECTIONS),10000)

@@ -30,6 +30,14 @@ FOLDER = CHECKOUT / "results" / "reference" / "trials"
 KINDS = ("aa", "cpu", "tail", "noise")
 # What each kind is for: the outcome that must not be, and of how many gates.
 WRONG = {"aa": "regression", "noise": "regression", "cpu": "pass", "tail": "pass"}
+MEANINGS = {
+    "aa": "the same program",
+    "cpu": "a loop that costs 5% of the throughput",
+    "tail": "2 ms more for 2% of the requests",
+    "noise": "the same, beside a CPU hog",
+}
+DOCUMENT = CHECKOUT / "docs" / "ci.md"
+MARKS = ("<!-- counts: make trial-gate-count -->", "<!-- end of counts -->")
 OUTCOMES = {0: "pass", 1: "regression", 3: "inconclusive"}
 LONGEST_S = 180.0
 BUDGET = "2m45s"
@@ -143,6 +151,37 @@ def summary(kind: str, lines: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def table(folder: Path) -> str:
+    """The counts of all kinds as a table of docs/ci.md."""
+    rows = [
+        "| head | gates | pass | regression | inconclusive | must not be | longest |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for kind in KINDS:
+        lines = [x for x in read_lines(folder / f"gate-{kind}.jsonl") if x["outcome"] != "error"]
+        counts = [sum(x["outcome"] == name for x in lines) for name in OUTCOMES.values()]
+        rate = Rate(sum(x["outcome"] == WRONG[kind] for x in lines), len(lines))
+        longest_s = max((x["elapsed_s"] for x in lines), default=0.0)
+        cells = [
+            MEANINGS[kind],
+            len(lines),
+            *counts,
+            f"{WRONG[kind]}: {rate}",
+            f"{longest_s:.0f} s",
+        ]
+        rows.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(rows)
+
+
+def write_table(document: Path, folder: Path) -> None:
+    """Put the counts into the document, between its two marks."""
+    before, _, rest = document.read_text(encoding="utf-8").partition(MARKS[0])
+    _, mark, after = rest.partition(MARKS[1])
+    if not mark:
+        raise UserError(f"{document}: has no {MARKS[0]} and {MARKS[1]} for the counts")
+    document.write_text(f"{before}{MARKS[0]}\n{table(folder)}\n{mark}{after}", encoding="utf-8")
+
+
 def resample(file: Path, times: int) -> int:
     """Print the false alarms of gates that are held on recorded pairs; 1 where they exceed 1%."""
     pairs = pairs_of(read_lines(file))
@@ -210,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--gates", type=int, default=1, help="how many to hold")
     parser.add_argument("--budget", help=f"of each gate ({BUDGET}; 18s with --parent and --prove)")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the lines are kept")
-    parser.add_argument("--count", action="store_true", help="print the counts of all kinds")
+    parser.add_argument("--count", action="store_true", help="put the counts into docs/ci.md")
     parser.add_argument("--resample", action="store_true", help="false alarms on recorded pairs")
     parser.add_argument("--times", type=int, default=10_000, help="how many resampled gates")
     parser.add_argument("--parent", action="store_true", help="gate the working tree")
@@ -218,8 +257,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prove", action="store_true", help="show that a gate can fail")
     options = parser.parse_args(arguments)
     if options.count:
-        for kind in KINDS:
-            print(summary(kind, read_lines(options.folder / f"gate-{kind}.jsonl")))
+        print(table(options.folder))
+        write_table(DOCUMENT, options.folder)
         return 0
     if options.resample:
         return resample(options.folder / "gate-aa.jsonl", options.times)
