@@ -80,6 +80,7 @@ class PairsOfProcesses:
         self._arms, self._workloads, self._design = arms, workloads, design
         self._cores, self._seed, self._keep = cores, seed, keep
         self._began_s = time.monotonic()
+        self._pair_s = 0.0  # what the last pair took
         self._precise: set[tuple[str, Regime]] = set()
         self._processes: dict[Side, Process] = {}
         self._ports: dict[Side, int] = {}
@@ -97,7 +98,9 @@ class PairsOfProcesses:
         done = self.measured
         try:
             while True:
+                started_s = time.monotonic()
                 self._pair(plan_pair(done.pairs, self._seed))
+                self._pair_s = time.monotonic() - started_s
                 done.pairs += 1
                 if done.pairs == 1:
                     self._look_at_files()
@@ -119,7 +122,7 @@ class PairsOfProcesses:
                 self._precise.add((workload, regime))
         if set(self._regimes()) <= self._precise:
             done.ended = "precise enough"
-        elif done.pairs >= most or elapsed_s * (done.pairs + 1) / done.pairs > budget_s:
+        elif done.pairs >= most or elapsed_s + self._pair_s > budget_s:
             done.ended = "the budget is spent"
         else:
             return False

@@ -103,13 +103,16 @@ def read_settings(file: Path = OWN_FILE) -> Settings:
         promises=_shares(table.get("promises", {}), f"{where} promises"),
     )
     budget = table.get("budget")
-    return settings.overridden(
-        path=_path_in(table, where),
-        connections=_connections_in(table, where),
-        metrics=_metrics_in(table, where),
-        margin=_share(table["margin"], f"{where} margin") if "margin" in table else None,
-        budget_s=None if budget is None else parse_budget_s(text(budget, where), f"{where} budget"),
-    )
+    given: dict[str, Any] = {
+        "path": _path_in(table, where),
+        "connections": _connections_in(table, where),
+        "metrics": _metrics_in(table, where),
+        "margin": _share(table["margin"], f"{where} margin") if "margin" in table else None,
+        "budget_s": None
+        if budget is None
+        else parse_budget_s(text(budget, where), f"{where} budget"),
+    }
+    return replace(settings, **{key: value for key, value in given.items() if value is not None})
 
 
 def _recipe(table: Mapping[str, Any], where: str) -> Recipe:
