@@ -24,7 +24,7 @@ PROMISES: Mapping[str, float] = {
     "throughput": 0.05,
     "cpu": 0.05,
     "p50": 0.05,
-    "p99": 0.10,
+    "p99": 0.08,
     "time": 0.10,
 }
 DEFAULT_MARGIN = 0.02

@@ -81,7 +81,7 @@ def open_order(
     spin_ns: int,
     shared: bool,
 ) -> dict[str, Any]:
-    """A slice of the open loop. The seed, so the arrivals, are those of the other side's slice."""
+    """A slice of the open loop. Its seed, and so its arrivals, are those of the other side's."""
     alone_s = alone_ms / 1e3
     return {
         "url": url,

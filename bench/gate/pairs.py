@@ -23,7 +23,7 @@ LEAST_PAIRS = 10
 # Roughly what is spent around the slices of a pair, and on a couple of each regime.
 PAIR_S = 1.5
 CLOSED_COUPLE_S = 1.5
-OPEN_COUPLE_S = 1.5
+OPEN_COUPLE_S = 2.5
 # For how many pairs a budget is laid out: the least, and some to extend with.
 PAIRS_IN_BUDGET = 16
 # The share of a pair's time that goes to the closed loop where there is an open one as well.
@@ -36,10 +36,10 @@ class Design:
     """How many couples of slices of each regime a pair has, for each workload, and their length."""
 
     closed_couples: int = 2
-    open_couples: int = 4
+    open_couples: int = 3
     closed_s: float = 0.3
     bursts: int = 2
-    open_s: float = 0.5
+    open_s: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def _workload(table: Any, where: str) -> Workload:
     if not isinstance(table, dict):
         raise UserError(f'{where}: must be a table, such as {{path = "/", connections = 64}}')
     known_keys(table, _OF_WORKLOAD, where)
-    rate, arrivals = table.get("rate"), table.get("arrivals", "poisson")
+    rate, arrivals = table.get("rate"), table.get("arrivals", "constant")
     if rate is not None and (
         isinstance(rate, bool) or not isinstance(rate, int | float) or rate <= 0
     ):

@@ -24,7 +24,7 @@ class Workload:
     connections: int = DEFAULT_CONNECTIONS
     metrics: tuple[str, ...] | None = None
     rate_rps: float | None = None
-    arrivals: str = "poisson"
+    arrivals: str = "constant"
     delay_s: float = 0.0
 
     @property

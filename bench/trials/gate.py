@@ -44,7 +44,12 @@ BUDGET = "2m45s"
 RESAMPLED_PAIRS = 16
 PROOF_TRIES = 3
 PARENT_MODELS = ("asyncio", "threaded")
-SHORT = ("--path", "/delay=5ms", "--connections", "64", "--metrics", "throughput,cpu")
+SHORT = (
+    *("--path", "/delay=5ms"),
+    *("--connections", "64"),
+    *("--metrics", "throughput,cpu"),
+    *("--margin", "0.05"),
+)
 _KEPT = (
     "started",
     "elapsed_s",

@@ -102,11 +102,8 @@ def test_everything_measured_is_kept(capfd: pytest.CaptureFixture[str], out: Pat
     ]
     (rate,) = content["offered_rps"].values()
     assert min(closed) / 2 <= rate <= max(closed) / 2
-    # A Poisson process of that rate: within 6 standard deviations of it.
-    expected = rate * opened[0]["duration_s"]
-    assert (
-        abs(opened[0]["offered_rps"] * opened[0]["duration_s"] - expected) < 6 * expected**0.5 + 1
-    )
+    # Evenly spaced arrivals: as many as fit into the window, to a few.
+    assert opened[0]["offered_rps"] == pytest.approx(rate, rel=0.1)
     assert len(content["pair_ratios"]["/delay=1ms at 8 connections"]["p99"]) == content["pairs"]
     assert (out / ".gitignore").read_text() == "*\n"
 
