@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from bench.gate.settings import Settings
 
 FIGURES = (".png", ".svg")
+# What the project's own models need, where a side gets an environment of its own.
+OF_MODELS = ("models",)
 
 
 def gate(
@@ -101,10 +103,12 @@ def _settings(model: str | None, command: str | None, budget: str | None) -> "Se
     settings = read_settings()
     if model is not None and command is not None:
         raise UserError("give --model or --command, not both")
+    recipe = settings.recipe
     if model is not None:
-        command = _command_of(model)
+        command, extras = _command_of(model), recipe.extras or OF_MODELS
+        recipe = replace(recipe, extras=extras)
     if command is not None:
-        settings = replace(settings, recipe=replace(settings.recipe, command=command))
+        settings = replace(settings, recipe=replace(recipe, command=command))
     return settings.overridden(
         budget_s=None if budget is None else parse_budget_s(budget, "--budget")
     )

@@ -149,7 +149,8 @@ class PairsOfProcesses:
                 stack.callback(self._start(side, plan.hash_seed).kill)
             for side in plan.start_order:
                 path = self._workloads[0].path
-                timeout_s = self._arms[side].ready_timeout_s
+                # In the first pair Python compiles all that is imported.
+                timeout_s = self._arms[side].ready_timeout_s * (1 if plan.index else 3)
                 self._processes[side].wait_until(answers(self._ports[side], path), timeout_s)
             for workload in self._workloads:
                 self._measure(workload, plan)
