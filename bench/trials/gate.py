@@ -11,7 +11,9 @@ against the parent commit, and `--prove` shows that a gate can fail: both are fo
 
 import argparse
 import json
+import math
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -148,32 +150,39 @@ def summary(kind: str, lines: Sequence[Mapping[str, Any]]) -> str:
     counts = {name: sum(line["outcome"] == name for line in held) for name in OUTCOMES.values()}
     listed = ", ".join(f"{count} {name}" for name, count in counts.items())
     longest_s = max((line["elapsed_s"] for line in held), default=0.0)
+    measured = ", ".join(f"{metric} {ratio:.3f}" for metric, ratio in means(held).items())
     errors = len(lines) - len(held)
     return (
         f"{kind}: {len(held)} gates: {listed}; {WRONG[kind]}: "
-        f"{Rate(counts[WRONG[kind]], len(held))}; longest {longest_s:.0f} s"
-        + (f"; {errors} could not be held" if errors else "")
+        f"{Rate(counts[WRONG[kind]], len(held))}; longest {longest_s:.0f} s; head / base: "
+        f"{measured or 'nothing'}" + (f"; {errors} could not be held" if errors else "")
     )
+
+
+def means(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """head / base of every metric, the geometric mean over all gates that have one."""
+    logs: dict[str, list[float]] = {}
+    for line in lines:
+        for finding in line.get("findings", ()):
+            if finding["ratio"]:
+                logs.setdefault(finding["metric"], []).append(math.log(finding["ratio"]))
+    return {metric: math.exp(statistics.fmean(values)) for metric, values in logs.items()}
 
 
 def table(folder: Path) -> str:
     """The counts of all kinds as a table of docs/ci.md."""
     rows = [
-        "| head | gates | pass | regression | inconclusive | must not be | longest |",
-        "|---|---|---|---|---|---|---|",
+        "| head | gates | pass | regression | inconclusive | must not be | head / base | longest |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for kind in KINDS:
         lines = [x for x in read_lines(folder / f"gate-{kind}.jsonl") if x["outcome"] != "error"]
         counts = [sum(x["outcome"] == name for x in lines) for name in OUTCOMES.values()]
         rate = Rate(sum(x["outcome"] == WRONG[kind] for x in lines), len(lines))
         longest_s = max((x["elapsed_s"] for x in lines), default=0.0)
-        cells = [
-            MEANINGS[kind],
-            len(lines),
-            *counts,
-            f"{WRONG[kind]}: {rate}",
-            f"{longest_s:.0f} s",
-        ]
+        measured = ", ".join(f"{metric} {ratio:.3f}" for metric, ratio in means(lines).items())
+        bound = f"{WRONG[kind]}: {rate}"
+        cells = [MEANINGS[kind], len(lines), *counts, bound, measured or "-", f"{longest_s:.0f} s"]
         rows.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(rows)
 

@@ -31,15 +31,16 @@ def test_none_in_forty_bounds_the_rate_at_7_per_cent() -> None:
 
 
 def test_the_counts_are_those_of_the_lines() -> None:
+    findings = [{"metric": "p99", "ratio": 2.0}, {"metric": "cpu", "ratio": None}]
     lines = [
-        held("pass"),
+        held("pass", findings=findings),
         held("pass", elapsed_s=171.0),
         held("inconclusive"),
         {"outcome": "error"},
     ]
     assert trial.summary("aa", lines) == (
         "aa: 3 gates: 2 pass, 0 regression, 1 inconclusive; regression: 0 of 3 (at most 63.2%, "
-        "95% confidence); longest 171 s; 1 could not be held"
+        "95% confidence); longest 171 s; head / base: p99 2.000; 1 could not be held"
     )
     assert "pass: 2 of 3 (at most 98.3%" in trial.summary("tail", lines)
 
