@@ -74,23 +74,29 @@ def open_order(
     workload: Workload,
     design: Design,
     pids: Sequence[int],
+    arrivals: Mapping[str, Any],
     *,
-    rate_rps: float,
-    alone_ms: float,
-    seed: int,
-    spin_ns: int,
     shared: bool,
 ) -> dict[str, Any]:
-    """A slice of the open loop. Its seed, and so its arrivals, are those of the other side's."""
-    alone_s = alone_ms / 1e3
+    """A slice of the open loop.
+
+    `arrivals` are those of the other side's slice: `rate_rps`, `seed`, `spin_ns`, and `alone_ms`,
+    what a request takes when nothing else is asked.
+    """
+    alone_s = arrivals["alone_ms"] / 1e3
+    schedule = {
+        "steps": [[arrivals["rate_rps"], ENDLESS_S]],
+        "arrivals": workload.arrivals,
+        "seed": arrivals["seed"],
+    }
     return {
         "url": url,
         "connections": workload.connections,
         "warmup_s": max(OPEN_WARMUP_S, WARMUP_REQUESTS * alone_s),
         "window_s": design.open_s,
         "drain_s": drain_s(max(workload.delay_s, alone_s)),
-        "spin_ns": spin_ns,
-        "schedule": {"steps": [[rate_rps, ENDLESS_S]], "arrivals": workload.arrivals, "seed": seed},
+        "spin_ns": arrivals["spin_ns"],
+        "schedule": schedule,
         "watched_pids": list(pids),
         "shares_core": shared,
     }

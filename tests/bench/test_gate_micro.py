@@ -47,7 +47,7 @@ def write(folder: Path, content: str) -> None:
 
 
 def gate(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    code = main(["gate", "--micro", "--pairs", "3", "--budget", "1s", "--base", "HEAD", *words])
+    code = main(["gate", "--micro", "--pairs", "4", "--budget", "1s", "--base", "HEAD", *words])
     said, err = capfd.readouterr()
     assert "Traceback" not in err
     return code, said + err
