@@ -20,10 +20,11 @@ from bench.measure.machine import CHECKOUT
 from bench.measure.models import SERVERS, calibrate
 from bench.measure.process import Process
 
-MODEL = "asyncio"
-DRIVER = Path("servers/asyncio_streams.py")
-WRITE = "            writer.write(exchange.reply)\n"
-SLEEP = "                    await asyncio.sleep(step.seconds)\n"
+# Of the models, one whose requests cost so much that 512 connections at 20 ms saturate it.
+MODEL = "trio"
+DRIVER = Path("servers/trio_nursery.py")
+WRITE = "            await client.send(exchange.reply)\n"
+SLEEP = "                    await trio.sleep(step.seconds)\n"
 TAIL = "step.seconds + (0.002 if next(TURN) % 50 == 0 else 0.0)"
 LOOP_ROUNDS = 200_000
 _AUTHOR = ("-c", "user.name=trial", "-c", "user.email=trial@localhost")
@@ -84,7 +85,7 @@ def subject(folder: Path, kind: str, *, share: float = 0.05) -> Subject:
         )
     elif kind == "tail":
         text = _replaced(text, SLEEP, SLEEP.replace("step.seconds", TAIL))
-        text = _replaced(text, "\nimport asyncio\n", "\nimport asyncio\nimport itertools\n")
+        text = _replaced(text, "\nimport logging\n", "\nimport itertools\nimport logging\n")
         text += "\n\nTURN = itertools.count(1)\n"
     else:
         text += "\n# The same program.\n"

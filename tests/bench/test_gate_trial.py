@@ -88,7 +88,7 @@ def test_without_a_parent_commit_there_is_nothing_to_gate(
         ("aa", "+# The same program."),
         ("cpu", "+            for _ in range(500):"),
         ("gross", "+            for _ in range(500):"),
-        ("tail", "await asyncio.sleep(step.seconds + (0.002 if next(TURN) % 50 == 0 else 0.0))"),
+        ("tail", "await trio.sleep(step.seconds + (0.002 if next(TURN) % 50 == 0 else 0.0))"),
     ],
 )
 def test_what_a_head_is(
