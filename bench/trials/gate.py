@@ -286,9 +286,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     file = options.folder / f"gate-{options.kind}.jsonl"
     lines = hold_gates(options.kind, options.gates, options.budget or BUDGET, file)
     print(summary(options.kind, lines))
-    return int(
-        any(line["outcome"] in ("error", WRONG[options.kind]) for line in lines[-options.gates :])
-    )
+    held = lines[-options.gates :]
+    return int(any(is_wrong(options.kind, line) for line in held))
+
+
+def is_wrong(kind: str, line: Mapping[str, Any]) -> bool:
+    """Whether a gate was not held, took too long, or ended as it must not."""
+    late = line.get("elapsed_s", 0.0) > LONGEST_S
+    return late or line["outcome"] in ("error", WRONG[kind])
 
 
 if __name__ == "__main__":

@@ -45,6 +45,22 @@ def test_the_counts_are_those_of_the_lines() -> None:
     assert "pass: 2 of 3 (at most 98.3%" in trial.summary("tail", lines)
 
 
+@pytest.mark.parametrize(
+    ("kind", "line", "wrong"),
+    [
+        ("aa", held("pass"), False),
+        ("aa", held("inconclusive"), False),
+        ("aa", held("regression"), True),
+        ("tail", held("regression"), False),
+        ("tail", held("pass"), True),
+        ("cpu", held("regression", elapsed_s=181.0), True),
+        ("cpu", {"outcome": "error"}, True),
+    ],
+)
+def test_what_must_not_be(kind: str, line: dict[str, Any], wrong: bool) -> None:
+    assert trial.is_wrong(kind, line) == wrong
+
+
 @pytest.mark.parametrize(("code", "passed_on"), [(0, 0), (1, 1), (2, 2), (3, 0), (130, 130)])
 def test_only_inconclusive_is_let_through(code: int, passed_on: int) -> None:
     assert trial.tolerant(code) == passed_on
