@@ -148,3 +148,18 @@ def test_resampling_without_enough_pairs_is_refused(tmp_path: Path) -> None:
     file.write_text(json.dumps({"outcome": "pass", **recorded(1.0)}) + "\n")
     with pytest.raises(trial.UserError, match="holds 1 pairs: hold some gates of equal sides"):
         trial.resample(file, 10)
+
+
+def test_a_loop_of_twice_the_time_has_about_twice_the_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a round beyond the 256th costs three times as much: 256 + 3 x 1,744 for 2,000."""
+
+    def repeat(loop: str, number: int, repeat: int) -> list[float]:
+        rounds = int(loop.partition("range(")[2].partition(")")[0])
+        cost = min(rounds, 256) + 3 * max(0, rounds - 256)
+        return [number * cost * 10e-9] * repeat
+
+    monkeypatch.setattr(gate_subjects.timeit, "repeat", repeat)
+    asked_us = (256 + 3 * 1744) * 10e-3
+    assert gate_subjects.rounds_for(asked_us) == pytest.approx(2000, rel=0.01)
