@@ -214,6 +214,23 @@ def test_a_commit_that_cannot_be_built_is_told_with_its_output(
     assert "\n  no compiler here" in said
 
 
+def test_a_setup_runs_in_each_checkout_and_its_environment(
+    repo: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The server starts only with what the set-up has made, and says with which Python it runs."""
+    server = "import sys; assert 'e-' in sys.prefix; import made\n" + PLAIN
+    repo.write("app.py", server.replace("waits.SECONDS", "made.SECONDS"))
+    repo.write(
+        "crossover.toml",
+        FIVE_LINES.replace(COMMAND, "python app.py {port}")
+        + 'setup = "python -c pass && cp waits.py made.py"\n',
+    )
+    repo.commit("a setup")
+    repo.write("waits.py", "SECONDS = 0.040\n")
+    code, said = gate(capfd, "--base", "HEAD")
+    assert code == 1, said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
