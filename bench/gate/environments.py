@@ -21,6 +21,7 @@ BUILD_TIMEOUT_S = 1800.0
 LAST_LINES = 20
 NAME_LETTERS = 12
 COMPLETE = ".complete"
+MARK = ".crossover-setup-"
 _LISTS = ("requirements*.txt", "constraints*.txt", "requirements/*.txt")
 # What tells of dependencies that only another tool can install.
 _FOREIGN = ("poetry.lock", "uv.lock", "pdm.lock", "Pipfile.lock", "setup.py", "setup.cfg")
@@ -59,7 +60,9 @@ def environment_for(
     ]
     name = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:NAME_LETTERS]
     environment = cache / f"e-{name}"
-    if (environment / COMPLETE).exists():
+    # What a set-up has made in the checkout goes when that is made anew.
+    marks = [environment / COMPLETE, *([folder / f"{MARK}{name}"] if setup else [])]
+    if all(mark.exists() for mark in marks):
         return environment
     shutil.rmtree(environment, ignore_errors=True)
     environment.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +73,8 @@ def environment_for(
         for words in _installations(side, folder, extras, dependencies):
             pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet"]
             _run(side, [*pip, *words], folder, inside(environment, os.environ))
-    (environment / COMPLETE).touch()
+    for mark in marks:
+        mark.touch()
     return environment
 
 
