@@ -51,8 +51,12 @@ compare: $(STAMP) ## Compare two runs: make compare A=run B=run
 	@$(BIN)/crossover compare $(A) $(B)
 
 .PHONY: gate
-gate: $(STAMP) ## Is HEAD slower than BASE? Two commands with {port}: make gate BASE='...' HEAD='...'
-	@$(BIN)/crossover gate --base '$(BASE)' --head '$(HEAD)'
+gate: $(STAMP) ## Is HEAD slower than BASE, refs of this repository? MODEL=asyncio BASE=HEAD~1 HEAD=.
+	@$(BIN)/crossover gate --base '$(or $(BASE),HEAD~1)' --head '$(or $(HEAD),.)' --model $(or $(MODEL),asyncio) $(FLAGS)
+
+.PHONY: gate-ci
+gate-ci: $(STAMP) ## The working tree against the parent commit, shortly, and a proof that a gate can fail
+	@$(BIN)/python -m bench.trials.gate --parent --prove
 
 .PHONY: test
 test: $(STAMP) ## Run the tests, TESTERS=3 at a time: most of their time they wait
@@ -154,6 +158,14 @@ trial-kill: $(STAMP) ## SIGKILL the harness at random moments; nothing may be le
 .PHONY: trial-resume
 trial-resume: $(STAMP) ## SIGKILL a run TIMES=100 times, each time going on with it; nothing may be lost
 	@$(BIN)/python -m bench.trials.resume --times $(or $(TIMES),100)
+
+.PHONY: trial-gate
+trial-gate: $(STAMP) ## Is the gate wrong? GATES=1 real ones of KIND=aa, cpu, tail or noise, each up to 3 minutes
+	@$(BIN)/python -m bench.trials.gate $(or $(KIND),aa) --gates $(or $(GATES),1) $(FLAGS)
+
+.PHONY: trial-gate-count
+trial-gate-count: $(STAMP) ## Put the counts of all gates of trial-gate into docs/ci.md
+	@$(BIN)/python -m bench.trials.gate --count
 
 .PHONY: trial-churn
 trial-churn: $(STAMP) ## Clients come and go; every model must give back what they took (CONNECTIONS=10000)

@@ -1,63 +1,174 @@
 """`crossover gate`: is head slower than base? Measured together, decided with an interval."""
 
+import os
 import sys
-import time
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.errors import UserError
 
-DEFAULT_PAIRS = 10
-DEFAULT_COUPLES = 4
+if TYPE_CHECKING:
+    from bench.gate.pairs import Side
+    from bench.gate.settings import Settings
+
+FIGURES = (".png", ".svg")
+# What the project's own models need, where a side gets an environment of its own.
+OF_MODELS = ("models",)
 
 
 def gate(
-    base: Annotated[str, typer.Option(help="command that serves the base, with {port} in it")],
-    head: Annotated[str, typer.Option(help="command that serves the head, with {port} in it")],
-    path: Annotated[str, typer.Option(help="what to request")] = "/delay=20ms",
-    connections: Annotated[int, typer.Option(min=1, max=50_000)] = 64,
+    base: Annotated[
+        str, typer.Option(help="a git ref, `.` for the working tree, or a command with {port}")
+    ],
+    head: Annotated[str, typer.Option(help="the same, for what may be slower")] = ".",
+    model: Annotated[
+        str | None, typer.Option(help="of the project's own models: serve this one of each ref")
+    ] = None,
+    command: Annotated[
+        str | None, typer.Option(help="what serves a ref, with {port} in it")
+    ] = None,
+    path: Annotated[str | None, typer.Option(help="what to request")] = None,
+    connections: Annotated[int | None, typer.Option(min=1, max=50_000)] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="what to decide on: throughput,cpu,p50,p99 (default: p50 and p99 only "
+            "where the work waits)"
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="slowdown that does not matter, as a share")
+    ] = None,
+    budget: Annotated[str | None, typer.Option(help="time to measure, as 3m")] = None,
     pairs: Annotated[
-        int, typer.Option(help="pairs of fresh processes", min=2, max=1000)
-    ] = DEFAULT_PAIRS,
-    couples: Annotated[
-        int, typer.Option(help="slices of each side within a pair", min=1, max=1000)
-    ] = DEFAULT_COUPLES,
-    window: Annotated[str, typer.Option(help="length of a slice, at least")] = "250ms",
-    margin: Annotated[float, typer.Option(help="slowdown that matters, as a share")] = 0.05,
-    metrics: Annotated[str, typer.Option(help="what to decide on: throughput,p99")] = "throughput",
-    seed: Annotated[int, typer.Option(help="seed of the order of slices")] = 1,
+        int | None, typer.Option(help="pairs of fresh processes at least", min=3, max=1000)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="seed of the orders and of the hash seeds")] = 1,
+    micro: Annotated[
+        bool, typer.Option("--micro", help="gate the micro-benchmarks of pytest-benchmark instead")
+    ] = False,
+    micro_path: Annotated[str, typer.Option(help="where they are")] = "tests/benchmarks",
+    micro_json: Annotated[
+        Path | None, typer.Option(help="write head's as a report of pytest-benchmark")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for all slices and gate.json")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="write a comment for a pull request")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="write a JUnit report")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="write the decision as JSON")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="draw the ratio of each pair: a .png or .svg file")
+    ] = None,
 ) -> int:
-    """Is head slower than base? Exit code 0: no; 1: yes; 3: cannot be told."""
-    from bench.gate.decide import Rule, decide
-    from bench.gate.measure import Workload, measure_pairs
-    from bench.gate.pairs import plan_pairs
-    from bench.measure.cores import cores_here
-    from bench.measure.foreign import command_words
-    from bench.measure.machine import require_descriptors
+    """Is head slower than base? Exit code 0: no; 1: yes; 2: not measured; 3: cannot be told."""
+    from bench.gate.outputs import junit_of_error
+    from bench.gate.record import write_text
+    from bench.gate.workload import checked_metrics, checked_path
+
+    if figure is not None and figure.suffix not in FIGURES:
+        listed = " or ".join(FIGURES)
+        raise UserError(f"--figure {figure}: name a file that ends with {listed}")
+    try:
+        names = None if metrics is None else tuple(name.strip() for name in metrics.split(","))
+        settings = _settings(model, command, budget).overridden(
+            path=None if path is None else checked_path(path, "--path"),
+            connections=connections,
+            metrics=None if names is None else checked_metrics(names, "--metrics"),
+            margin=margin,
+            least_pairs=pairs,
+            seed=seed,
+        )
+        sides: dict[Side, str] = {"base": base, "head": head}
+        content = _measured(sides, settings, out, micro_path if micro else None, micro_json)
+        _write(content, markdown, junit, json_file, figure)
+    except UserError as error:
+        if junit is not None:
+            write_text(junit, junit_of_error(str(error)))
+        raise
+    return int(content["decision"]["exit_code"])
+
+
+def _settings(model: str | None, command: str | None, budget: str | None) -> "Settings":
+    """The user's file, and what goes before it."""
+    from dataclasses import replace
+
+    from bench.gate.settings import read_settings
     from bench.measure.quantities import parse_budget_s
 
-    rule = Rule(margin=margin, metrics=tuple(name.strip() for name in metrics.split(",")))
-    sides = {"base": command_words(base, "--base"), "head": command_words(head, "--head")}
-    workload = Workload(_checked_path(path), connections, parse_budget_s(window, "--window"))
-    plan = plan_pairs(pairs, couples, seed)
-    require_descriptors(connections + 64)
-    began_s = time.monotonic()
-
-    def tell(done: int) -> None:
-        left_s = (time.monotonic() - began_s) / done * (pairs - done)
-        print(f"pair {done} of {pairs} measured, {left_s:.0f} s left", file=sys.stderr, flush=True)
-
-    decision = decide(measure_pairs(sides, plan, workload, cores_here(), tell), rule)
-    print(f"{decision.outcome} ({path}, {connections} connections, {pairs} process pairs)")
-    for reason in dict.fromkeys([*decision.reasons, *(f.reason for f in decision.findings)]):
-        print(f"  {reason}")
-    return decision.exit_code
+    settings = read_settings()
+    if model is not None and command is not None:
+        raise UserError("give --model or --command, not both")
+    recipe = settings.recipe
+    if model is not None:
+        command, extras = _command_of(model), recipe.extras or OF_MODELS
+        recipe = replace(recipe, extras=extras)
+    if command is not None:
+        settings = replace(settings, recipe=replace(recipe, command=command))
+    return settings.overridden(
+        budget_s=None if budget is None else parse_budget_s(budget, "--budget")
+    )
 
 
-def _checked_path(path: str) -> str:
-    if not path.startswith("/"):
-        raise UserError(f"--path: must begin with a slash, not {path!r}")
-    if not path.isascii() or not path.isprintable() or " " in path:
-        raise UserError(f"--path: write spaces and all but plain ASCII as %XX, not {path!r}")
-    return path
+def _command_of(model: str) -> str:
+    """How a model is served from any checkout of this project, computing as fast on both sides."""
+    from bench.measure.models import calibrate, known_models
+
+    if model not in known_models():
+        raise UserError(f"--model: no model {model!r}; see crossover serve --help")
+    return " ".join(["{python} -m servers", model, *calibrate().flags(), "--port {port}"])
+
+
+def _measured(
+    sides: "dict[Side, str]",
+    settings: "Settings",
+    out: Path | None,
+    micro_path: str | None,
+    micro_json: Path | None,
+) -> dict[str, Any]:
+    """Measure, decide, and say so; the content of gate.json."""
+    from bench.gate.outputs import terminal
+    from bench.gate.session import hold_gate, hold_micro
+    from bench.measure.lock import only_run
+
+    def tell(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    with only_run():
+        if micro_path is None:
+            content = hold_gate(sides, settings, out, tell)
+        else:
+            content = hold_micro(sides, settings, micro_path, micro_json, out, tell)
+    print(terminal(content))
+    return content
+
+
+def _write(
+    content: dict[str, Any],
+    markdown: Path | None,
+    junit: Path | None,
+    json_file: Path | None,
+    figure: Path | None,
+) -> None:
+    """Every file that was asked for, and the step summary where GitHub asks for one."""
+    import json
+
+    from bench.gate import outputs
+    from bench.gate.record import write_text
+
+    if markdown is not None:
+        write_text(markdown, outputs.markdown(content))
+    if junit is not None:
+        write_text(junit, outputs.junit(content))
+    if json_file is not None:
+        write_text(json_file, json.dumps(content, allow_nan=False, indent=1) + "\n")
+    if figure is not None:
+        from bench.present.pair_ratios import draw_pair_ratios
+
+        draw_pair_ratios(figure, content)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        write_text(Path(summary), outputs.markdown(content) + "\n", append=True)

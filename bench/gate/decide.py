@@ -1,88 +1,135 @@
-"""Is head slower than base? The decision on measured process pairs.
+"""Is head slower than base? The decision on the log-ratios of measured process pairs.
 
-Pure: numbers in, a decision out; no clock, no files, no processes. Must not know how the slices
-were measured. The sample is the process pair, one mean log-ratio of head and base each; slices
-within a pair share its processes and count once.
+Pure: numbers in, a decision out; no clock, no files, no processes. Must not know how they were
+measured. The sample is the process pair, one mean log-ratio of head and base for each metric;
+slices within a pair share its processes and count once.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from bench.analyse.stats import Interval, mean_interval
+from scipy import stats
+
+from bench.analyse.stats import mean_interval
 from bench.errors import UserError
 
 Outcome = Literal["pass", "regression", "inconclusive"]
 EXIT_CODES: Mapping[Outcome, int] = {"pass": 0, "regression": 1, "inconclusive": 3}
 # The sign that makes a higher log-ratio mean slower.
-SLOWER_SIGN: Mapping[str, int] = {"throughput": -1, "p99": 1}
+SLOWER_SIGN: Mapping[str, int] = {"throughput": -1, "cpu": 1, "p50": 1, "p99": 1, "time": 1}
+# The slowdown that is promised to be found, as a share; with a wider margin, in proportion to it.
+PROMISES: Mapping[str, float] = {
+    "throughput": 0.05,
+    "cpu": 0.05,
+    "p50": 0.05,
+    "p99": 0.08,
+    "time": 0.10,
+}
+DEFAULT_MARGIN = 0.02
+LEAST_PAIRS = 3
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What is promised: false alarms of at most 1 - `confidence`, for slowdowns beyond `margin`.
+    """What is promised, for all metrics together.
 
-    The confidence is one-sided and holds for all metrics together (Bonferroni). With fewer than
-    `valid_share` of the couples of slices valid, nothing is concluded. Raises UserError for values
-    that make no rule.
+    `level`: how often an equal head is called slower at most, over all tests (Bonferroni).
+    `margin`: a slowdown up to it does not matter; `margins` by metric. `promises`: the slowdown
+    that is found with probability `power`, by metric. Extending may end where it would be found
+    with `power_wanted`. With fewer than `valid_share` of the couples of slices good, a metric
+    decides nothing. Raises UserError for values that make no rule.
     """
 
-    margin: float = 0.05
-    confidence: float = 0.99
-    metrics: tuple[str, ...] = tuple(SLOWER_SIGN)
+    margin: float = DEFAULT_MARGIN
+    level: float = 0.01
+    margins: Mapping[str, float] = field(default_factory=dict)
+    promises: Mapping[str, float] = field(default_factory=dict)
+    power: float = 0.90
+    power_wanted: float = 0.99
     valid_share: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse a rule that decides nothing or everything."""
-        if not 0 < self.margin < 1:
-            raise UserError(f"margin {self.margin:g}: give a share above 0, below 1: 0.05 for 5%")
-        if not 0.5 < self.confidence < 1:
-            raise UserError(f"confidence {self.confidence:g}: give it between 0.5 and 1, as 0.99")
-        if not self.metrics or not set(self.metrics) <= set(SLOWER_SIGN):
-            asked, known = ", ".join(self.metrics), ", ".join(SLOWER_SIGN)
-            raise UserError(f"metrics {asked!r}: choose from {known}")
+        for name, share in {"": self.margin, **self.margins}.items():
+            if not 0 < share < 1:
+                raise UserError(
+                    f"margin {name}{' ' if name else ''}{share:g}: give a share above 0, below 1: "
+                    "0.02 for 2%"
+                )
+        if not 0 < self.level < 0.5:
+            raise UserError(f"level {self.level:g}: give it above 0 and below 0.5, as 0.01")
+        for name, share in self.promises.items():
+            if share <= self.margin_of(name):
+                raise UserError(
+                    f"promise for {name} {share:g}: give more than its margin, "
+                    f"{self.margin_of(name):g}"
+                )
+
+    def margin_of(self, metric: str) -> float:
+        """The slowdown that does not matter, as a share."""
+        return self.margins.get(metric, self.margin)
+
+    def promise_of(self, metric: str) -> float:
+        """The slowdown that is promised to be found, as a share."""
+        wider = max(1.0, self.margin_of(metric) / DEFAULT_MARGIN)
+        return self.promises.get(metric, PROMISES[metric] * wider)
+
+    def error_limit(self, metric: str, pairs: int, tests: int, power: float | None = None) -> float:
+        """The largest standard error with which the promised slowdown is found: effect / (t + t).
+
+        The first t is where the test rejects, the second where `power` (None: the least) lies.
+        """
+        if pairs < 2:
+            return 0.0
+        freedom = pairs - 1
+        reach = _t(1 - self.level / tests, freedom) + _t(power or self.power, freedom)
+        return math.log1p(self.promise_of(metric)) / reach
 
 
 @dataclass(frozen=True)
-class Slice:
-    """One slice of one side; a metric is None where it was not measured (or is only a bound)."""
+class Sample:
+    """What the process pairs say of one metric of one workload.
 
-    throughput_rps: float | None
-    p99_ms: float | None
-    requests: int
-    errors: int
-    valid: bool = True
-    invalid_reasons: tuple[str, ...] = ()
+    `ratios`: one mean of log(head / base) for each pair that has one, in the order of measuring.
+    `couples` of slices were measured, of which `bad` ones are left out, `generator` of them because
+    the generator was at fault. `head_alone` pairs have most of head's slices bad by head's own
+    conduct and base's good; `base_alone` the other way round. `why_bad` are the reasons told.
+    """
 
-    def metric(self, name: str) -> float | None:
-        """Return a metric if it is a positive number that can be compared."""
-        value = {"throughput": self.throughput_rps, "p99": self.p99_ms}[name]
-        return value if self.valid and value and math.isfinite(value) and value > 0 else None
-
-
-@dataclass(frozen=True)
-class Couple:
-    """Two slices next to each other in time."""
-
-    base: Slice
-    head: Slice
-
-
-Pair = Sequence[Couple]
+    workload: str
+    metric: str
+    ratios: tuple[float, ...]
+    couples: int
+    bad: int = 0
+    generator: int = 0
+    head_alone: int = 0
+    base_alone: int = 0
+    why_bad: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one metric says: head / base with its interval, and what follows from it."""
+    """What one metric says: head / base with its interval, and what follows from it.
 
+    `error` is the standard error of the mean log-ratio, `error_limit` the largest one that keeps
+    the promise; `p` is of the one-sided test that head is not slower.
+    """
+
+    workload: str
     metric: str
     outcome: Outcome
-    ratio: float | None
-    low: float | None
-    high: float | None
-    pairs: int
     reason: str
+    pairs: int
+    margin: float
+    promise: float
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    error: float | None = None
+    error_limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,120 +146,154 @@ class Decision:
         return EXIT_CODES[self.outcome]
 
 
-def decide(pairs: Sequence[Pair], rule: Rule | None = None) -> Decision:
-    """Decide on all process pairs.
+def decide(
+    samples: Sequence[Sample], rule: Rule | None = None, failures: Sequence[str] = ()
+) -> Decision:
+    """Decide on all samples; `failures` say where head failed requests that base did not.
 
-    Raises UserError when nothing was measured or base itself fails requests. Head failing where
-    base does not is a regression whatever its speed. Otherwise: regression if any metric shows one,
-    pass if every metric excludes one, else inconclusive.
+    Any failure is a regression, whatever the speed. Otherwise: regression if any metric shows one,
+    pass if every metric passes, else inconclusive. Raises UserError when nothing was measured.
     """
     rule = rule or Rule()
-    couples = [couple for pair in pairs for couple in pair]
-    require_base(couples)
-    findings = tuple(_find(metric, pairs, rule) for metric in rule.metrics)
-    failures = describe_failures("head", [couple.head for couple in couples])
+    if not failures and not any(sample.couples for sample in samples):
+        raise UserError("nothing was measured: no couple of slices, so there is nothing to decide")
+    findings = tuple(judge(sample, rule, len(samples)) for sample in samples)
     if failures:
-        return Decision("regression", (f"{failures}, base did not",), findings)
-    valid = sum(couple.base.valid and couple.head.valid for couple in couples)
-    if valid < rule.valid_share * len(couples):
-        reason = f"only {valid} of {len(couples)} couples of slices are valid"
-        return Decision("inconclusive", (reason, *_why_invalid(couples)), findings)
-    return _combine(findings)
-
-
-def require_base(couples: Sequence[Couple]) -> None:
-    """Raise UserError when base itself fails requests, or when nothing was measured of it."""
-    failures = describe_failures("base", [couple.base for couple in couples])
-    if failures:
-        raise UserError(f"{failures}; make base answer correctly first, else nothing compares")
-
-
-def describe_failures(side: str, slices: Sequence[Slice]) -> str | None:
-    """Say how a side failed: requests answered wrongly, or slices without any answer.
-
-    Raises UserError when not one of its slices measured anything.
-    """
-    silent = [each for each in slices if not each.throughput_rps]
-    failed = sum(each.errors for each in slices)
-    if len(silent) == len(slices) and not failed:
-        raise UserError(f"nothing was measured of {side}{_because(silent)}")
-    if failed:
-        return f"{side} failed {failed} of {sum(each.requests for each in slices)} requests"
-    if silent:
-        return f"{side} answered nothing in {len(silent)} of {len(slices)} slices{_because(silent)}"
-    return None
-
-
-def slice_of_trial(trial: Mapping[str, Any]) -> Slice:
-    """Take from one line of trials.jsonl what the decision needs.
-
-    A p99 that is only a lower bound is left out: a ratio of bounds says nothing.
-    """
-    latencies = trial.get("response_time_ms") or {}
-    return Slice(
-        throughput_rps=trial.get("throughput_rps"),
-        p99_ms=None if trial.get("latency_at_least") else latencies.get("p99"),
-        requests=trial.get("requests") or 0,
-        errors=sum((trial.get("errors") or {}).values()),
-        valid=bool(trial.get("valid")),
-        invalid_reasons=tuple(trial.get("invalid_reasons") or ()),
-    )
-
-
-def log_ratio(pair: Pair, metric: str) -> float | None:
-    """Return the pair's mean of log(head / base) over its couples; None without a usable one."""
-    values = [(couple.base.metric(metric), couple.head.metric(metric)) for couple in pair]
-    ratios = [math.log(head / base) for base, head in values if base and head]
-    return sum(ratios) / len(ratios) if ratios else None
-
-
-def _find(metric: str, pairs: Sequence[Pair], rule: Rule) -> Finding:
-    measured = (log_ratio(pair, metric) for pair in pairs)
-    ratios = [ratio for ratio in measured if ratio is not None]
-    if len(ratios) < 2:
-        reason = f"{metric}: measured in {len(ratios)} process pairs, at least 2 are needed"
-        return Finding(metric, "inconclusive", None, None, None, len(ratios), reason)
-    # Two one-sided bounds at this level are one two-sided interval at twice its error.
-    error = (1 - rule.confidence) / len(rule.metrics)
-    interval = mean_interval(ratios, 1 - 2 * error)
-    outcome = _judge(interval, SLOWER_SIGN[metric], math.log1p(rule.margin))
-    ratio = interval.exp()
-    reason = (
-        f"{metric}: head / base {ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] over "
-        f"{ratio.n} process pairs, {_meaning(outcome, rule.margin)}"
-    )
-    return Finding(metric, outcome, ratio.estimate, ratio.low, ratio.high, ratio.n, reason)
-
-
-def _judge(interval: Interval, sign: int, margin: float) -> Outcome:
-    least, most = sorted((sign * interval.low, sign * interval.high))
-    if least > margin:
-        return "regression"
-    return "pass" if most < margin else "inconclusive"
-
-
-def _meaning(outcome: Outcome, margin: float) -> str:
-    return {
-        "regression": f"slower by more than {margin:.0%}",
-        "pass": f"not slower by more than {margin:.0%}",
-        "inconclusive": f"a slowdown of {margin:.0%} is neither shown nor excluded",
-    }[outcome]
-
-
-def _combine(findings: Sequence[Finding]) -> Decision:
+        return Decision("regression", tuple(failures), findings)
     outcomes = {finding.outcome for finding in findings}
     outcome: Outcome = "pass" if outcomes == {"pass"} else "inconclusive"
     if "regression" in outcomes:
         outcome = "regression"
-    reasons = tuple(finding.reason for finding in findings if finding.outcome == outcome)
-    return Decision(outcome, reasons, tuple(findings))
+    reasons = tuple(each.reason for each in findings if each.outcome == outcome)
+    return Decision(outcome, tuple(dict.fromkeys(reasons)), findings)
 
 
-def _why_invalid(couples: Sequence[Couple]) -> tuple[str, ...]:
-    sides = [side for couple in couples for side in (couple.base, couple.head)]
-    return tuple(dict.fromkeys(reason for side in sides for reason in side.invalid_reasons))
+def is_precise(sample: Sample, rule: Rule, tests: int) -> bool:
+    """Whether more pairs would add little: looks at the standard error, never at the estimate."""
+    n = len(sample.ratios)
+    if n < 2:
+        return False
+    return standard_error(sample.ratios) <= rule.error_limit(
+        sample.metric, n, tests, rule.power_wanted
+    )
 
 
-def _because(slices: Sequence[Slice]) -> str:
-    """The first reason given, as words to append."""
-    return next((f" ({each.invalid_reasons[0]})" for each in slices if each.invalid_reasons), "")
+def standard_error(ratios: Sequence[float]) -> float:
+    """The standard error of a mean, s / sqrt(n), of two values or more."""
+    n, mean = len(ratios), sum(ratios) / len(ratios)
+    return math.sqrt(sum((ratio - mean) ** 2 for ratio in ratios) / (n - 1) / n)
+
+
+def judge(sample: Sample, rule: Rule, tests: int) -> Finding:
+    """What one metric says, as one of so many `tests` that share the rate of false alarms."""
+    level, n = rule.level / tests, len(sample.ratios)
+    margin, promise = rule.margin_of(sample.metric), rule.promise_of(sample.metric)
+    what = f"{sample.metric} of {sample.workload}" if sample.workload else sample.metric
+
+    def found(outcome: Outcome, reason: str, **figures: float | None) -> Finding:
+        return Finding(
+            sample.workload,
+            sample.metric,
+            outcome,
+            f"{what}: {reason}",
+            n,
+            margin,
+            promise,
+            **figures,
+        )
+
+    if _conduct_differs(sample, level):
+        pairs = f"{sample.head_alone} process pairs"
+        return found(
+            "regression", f"in {pairs} head could not be measured and base could{_why(sample)}"
+        )
+    if sample.couples and sample.couples - sample.bad < rule.valid_share * sample.couples:
+        return found("inconclusive", _too_many_bad(sample))
+    if n < LEAST_PAIRS:
+        return found(
+            "inconclusive",
+            f"measured in {n} process pairs, at least {LEAST_PAIRS} are needed{_why(sample)}",
+        )
+    sign = SLOWER_SIGN[sample.metric]
+    interval = mean_interval(sample.ratios, 1 - 2 * level)
+    ratio, slowdown = interval.exp(), sign * interval.estimate
+    error, limit = standard_error(sample.ratios), rule.error_limit(sample.metric, n, tests)
+    p = float(stats.t.sf(slowdown / error, n - 1)) if error else float(slowdown <= 0)
+    outcome, meaning = _meaning(slowdown, p, error, limit, n, margin, promise, level, rule)
+    if trend := drift(sample.ratios, level):
+        outcome, meaning = "inconclusive", f"the machine drifted: {trend}"
+    shown = f"head / base {ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+    return found(
+        outcome,
+        f"{shown} over {n} process pairs, {meaning}",
+        ratio=ratio.estimate,
+        low=ratio.low,
+        high=ratio.high,
+        p=p,
+        error=error,
+        error_limit=limit,
+    )
+
+
+def _meaning(
+    slowdown: float,
+    p: float,
+    error: float,
+    limit: float,
+    pairs: int,
+    margin: float,
+    promise: float,
+    level: float,
+    rule: Rule,
+) -> tuple[Outcome, str]:
+    """The three answers. Logs in; a regression is both beyond chance and beyond the margin.
+
+    However noisy, it is a pass where nothing beyond the margin is left: head may be far faster.
+    """
+    if p <= level and slowdown > math.log1p(margin):
+        return "regression", f"slower, and by more than {margin:.1%}"
+    worst = slowdown + _t(1 - rule.level, pairs - 1) * error
+    if error > limit and worst >= math.log1p(margin):
+        return (
+            "inconclusive",
+            f"too noisy: standard error {error:.2%}, at most {limit:.2%} finds {promise:.1%}",
+        )
+    if worst >= math.log1p(promise):
+        return "inconclusive", f"{promise:.1%} slower is neither shown nor excluded"
+    if p <= level:
+        return "pass", f"slower, but not by more than {margin:.1%}"
+    return "pass", f"not slower by {promise:.1%}"
+
+
+def drift(ratios: Sequence[float], level: float) -> str | None:
+    """Say how the ratios move over the gate, if chance draws such a line more rarely than that."""
+    n = len(ratios)
+    if n < 6 or max(ratios) == min(ratios):
+        return None
+    line = stats.linregress(range(n), ratios)
+    if not line.pvalue < level:
+        return None
+    first, last = line.intercept, line.intercept + line.slope * (n - 1)
+    return f"head / base went from {math.exp(first):.3f} to {math.exp(last):.3f}"
+
+
+def _conduct_differs(sample: Sample, level: float) -> bool:
+    """A sign test on the pairs in which one side alone could not be measured."""
+    discordant = sample.head_alone + sample.base_alone
+    if not discordant:
+        return False
+    return bool(stats.binom.sf(sample.head_alone - 1, discordant, 0.5) <= level)
+
+
+def _too_many_bad(sample: Sample) -> str:
+    good = sample.couples - sample.bad
+    limit = "the generator was the limit: " if 2 * sample.generator > sample.bad else ""
+    return f"{limit}only {good} of {sample.couples} couples of slices are good{_why(sample)}"
+
+
+def _why(sample: Sample) -> str:
+    return f" ({sample.why_bad[0]})" if sample.why_bad else ""
+
+
+def _t(probability: float, freedom: float) -> float:
+    return float(stats.t.ppf(probability, freedom))

@@ -1,87 +1,244 @@
-"""Measures the planned pairs: two commands, fresh processes for each pair, slices interleaved.
+"""Measures process pairs: fresh processes of both sides, slices interleaved, each kept at its end.
 
-Knows processes and the generator; decides nothing.
+Decides nothing but when enough was measured, for which it looks at standard errors only.
 """
 
-import os
+import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from bench.gate.decide import Couple, Slice, require_base, slice_of_trial
-from bench.gate.pairs import PlannedPair
+from bench.gate.arms import Arm
+from bench.gate.decide import Rule, is_precise
+from bench.gate.live_pair import LivePair, Order
+from bench.gate.orders import closed_order, line_of, open_order, probe_order
+from bench.gate.pairs import SIDES, Design, PlannedPair, Regime, Side, couple_orders, plan_pair
+from bench.gate.slices import METRICS, failures_of, sample_of
+from bench.gate.workload import Workload
 from bench.measure.cores import CoreChoice
-from bench.measure.foreign import HOST, start_foreign
-from bench.measure.generator import Generator
+from bench.measure.generator import LastingGenerator, spin_ns_on
+from bench.measure.machine import steal_s
 
-WARMING_S = 0.3
-DRAIN_S = 2.0
-WINDOW_LIMIT_S = 30.0
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What both sides are asked, and how a slice of it is measured."""
-
-    path: str
-    connections: int
-    window_s: float
-    completions_per_connection: int = 10
+Line = dict[str, Any]
+REGIMES: tuple[Regime, Regime] = ("closed", "open")
+# The open loop offers this share of what base got in the closed one.
+OF_CAPACITY = 0.5
+# Work waits that takes so long when nothing else is asked, most of it without the server's CPU.
+WAITS_FROM_MS = 5.0
+CPU_SHARE_OF_WAITING = 0.5
 
 
-def measure_pairs(
-    sides: Mapping[str, Sequence[str]],
-    plan: Sequence[PlannedPair],
-    workload: Workload,
-    cores: CoreChoice,
-    tell: Callable[[int], None],
-) -> list[list[Couple]]:
-    """Measure every pair of the plan; `tell` is given the number of finished ones after each.
+@dataclass
+class Known:
+    """What the first pair tells of a workload: its metrics, and the rate of its open loop."""
 
-    Raises TargetError when a side does not start or does not answer, and UserError as soon as base
-    fails requests. A head that dies later shows in the errors of its slices.
+    metrics: tuple[str, ...]
+    alone_ms: float
+    rate_rps: float | None = None
+
+
+@dataclass
+class Measured:
+    """All slices so far, and what is known of each workload by name; `pairs` are complete."""
+
+    lines: list[Line] = field(default_factory=list)
+    known: dict[str, Known] = field(default_factory=dict)
+    pairs: int = 0
+    ended: str = "interrupted"
+
+    @property
+    def metrics(self) -> dict[str, tuple[str, ...]]:
+        """What is decided on, by workload."""
+        return {name: known.metrics for name, known in self.known.items()}
+
+    @property
+    def tests(self) -> int:
+        """How many metrics share the rate of false alarms."""
+        return sum(len(names) for names in self.metrics.values())
+
+
+class PairsOfProcesses:
+    """Measures pair after pair on the arms; `keep` is given every slice as it ends.
+
+    `look_at_files` is called after the first pair, and may raise UserError.
     """
-    measured = []
-    for pair in plan:
-        measured.append(_measure_pair(sides, pair, workload, cores))
-        require_base(measured[-1])
-        tell(len(measured))
-    return measured
 
+    def __init__(
+        self,
+        arms: Mapping[Side, Arm],
+        workloads: Sequence[Workload],
+        design: Design,
+        cores: CoreChoice,
+        seed: int,
+        keep: Callable[[Line], None],
+        look_at_files: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._look_at_files = look_at_files
+        self._arms, self._workloads, self._design = arms, workloads, design
+        self._cores, self._seed, self._keep = cores, seed, keep
+        self._began_s = time.monotonic()
+        self._pair_s = 0.0  # what the last pair took
+        self._precise: set[tuple[str, Regime]] = set()
+        self._generator = LastingGenerator(cores.generator)
+        self.measured = Measured()
 
-def _measure_pair(
-    sides: Mapping[str, Sequence[str]], pair: PlannedPair, workload: Workload, cores: CoreChoice
-) -> list[Couple]:
-    env = {**os.environ, "PYTHONHASHSEED": str(pair.hash_seed)}
-    with ExitStack() as stack:
-        ports: dict[str, int] = {}
-        for side in pair.start_order:
-            process, ports[side] = start_foreign(
-                side, sides[side], cores=cores.server, path=workload.path, env=env
-            )
-            stack.callback(process.kill)
-        generator = stack.enter_context(Generator(cores.generator))
-        for side in pair.start_order:
-            _slice(generator, ports[side], workload, WARMING_S)
-        couples = []
-        for order in pair.couples:
-            slices = {
-                side: _slice(generator, ports[side], workload, workload.window_s) for side in order
+    def run(
+        self, budget_s: float, least: int, most: int, rule: Rule, tell: Callable[[str], None]
+    ) -> Measured:
+        """Measure at least so many pairs, and more while that helps and the budget lasts.
+
+        Raises TargetError when a side does not start, and UserError as soon as base fails requests;
+        head failing ends the measurement, since nothing can change what follows.
+        """
+        done = self.measured
+        try:
+            while True:
+                started_s = time.monotonic()
+                self._pair(plan_pair(done.pairs, self._seed))
+                self._pair_s = time.monotonic() - started_s
+                done.pairs += 1
+                if done.pairs == 1:
+                    self._look_at_files()
+                tell(self._progress(least))
+                if failures_of(done.lines):
+                    done.ended = "head failed requests"
+                    return done
+                if done.pairs >= least and self._is_enough(budget_s, most, rule):
+                    return done
+        finally:
+            self._generator.stop()
+
+    def _is_enough(self, budget_s: float, most: int, rule: Rule) -> bool:
+        done, elapsed_s = self.measured, time.monotonic() - self._began_s
+        for workload, regime in self._regimes():
+            names = [n for n in done.known[workload].metrics if METRICS[n] == regime]
+            samples = [sample_of(done.lines, workload, name) for name in names]
+            if all(is_precise(sample, rule, done.tests) for sample in samples):
+                self._precise.add((workload, regime))
+        if set(self._regimes()) <= self._precise:
+            done.ended = "precise enough"
+        elif done.pairs >= most or elapsed_s + self._pair_s > budget_s:
+            done.ended = "the budget is spent"
+        else:
+            return False
+        return True
+
+    def _regimes(self) -> list[tuple[str, Regime]]:
+        """The regimes that the metrics need, by workload."""
+        return [
+            (workload, regime)
+            for workload, known in self.measured.known.items()
+            for regime in REGIMES
+            if any(METRICS[name] == regime for name in known.metrics)
+        ]
+
+    def _progress(self, least: int) -> str:
+        pairs, elapsed_s = self.measured.pairs, time.monotonic() - self._began_s
+        of = f" of {least}" if pairs <= least else ", extending"
+        return f"pair {pairs}{of} measured, {elapsed_s:.0f} s"
+
+    def _pair(self, plan: PlannedPair) -> None:
+        path = self._workloads[0].path
+        with LivePair(self._arms, plan, self._cores.server, self._generator, path) as pair:
+            for workload in self._workloads:
+                self._measure(pair, workload, plan)
+
+    def _measure(self, pair: LivePair, workload: Workload, plan: PlannedPair) -> None:
+        for side in plan.start_order:
+            pair.ask(probe_order(pair.url(side, workload.path), min(8, workload.connections)))
+        if workload.name not in self.measured.known:
+            self.measured.known[workload.name] = _look(pair, workload)
+        known = self.measured.known[workload.name]
+        names = {METRICS[name] for name in known.metrics}
+        for regime in REGIMES:
+            is_needed = regime in names and (workload.name, regime) not in self._precise
+            if is_needed or (regime == "closed" and "open" in names and known.rate_rps is None):
+                self._couples(pair, workload, regime, plan)
+            if known.rate_rps is None:
+                known.rate_rps = workload.rate_rps or self._half_of_capacity(workload)
+
+    def _couples(
+        self, pair: LivePair, workload: Workload, regime: Regime, plan: PlannedPair
+    ) -> None:
+        design = self._design
+        count = design.closed_couples if regime == "closed" else design.open_couples
+        orders = couple_orders(plan.index, f"{workload.name} {regime}", count, self._seed)
+        for couple, order in enumerate(orders):
+            if regime == "open" and not self.measured.known[workload.name].rate_rps:
+                return
+            stolen_s, began_s = steal_s(self._cores.server), time.monotonic()
+            figures = self._couple(pair, workload, regime, plan, couple, order)
+            for number, side in enumerate(order):
+                place = {
+                    "pair": plan.index,
+                    "couple": couple,
+                    "regime": regime,
+                    "workload": workload.name,
+                    "side": side,
+                    "order": number,
+                    "t_s": round(time.monotonic() - self._began_s, 3),
+                    "steal_s": _since(stolen_s, steal_s(self._cores.server)),
+                    "couple_s": round(time.monotonic() - began_s, 3),
+                }
+                line = line_of(figures[side], place)
+                self.measured.lines.append(line)
+                self._keep(line)
+
+    def _couple(
+        self,
+        pair: LivePair,
+        workload: Workload,
+        regime: Regime,
+        plan: PlannedPair,
+        couple: int,
+        order: Order,
+    ) -> dict[Side, Line]:
+        """A slice of each side; those of the closed loop burst by burst, in a random order each."""
+        known, design, shared = self.measured.known[workload.name], self._design, self._cores.shared
+        urls = {side: pair.url(side, workload.path) for side in SIDES}
+        if regime == "closed":
+            loads = {
+                side: closed_order(urls[side], workload, design, pair.pids(side), shared=shared)
+                for side in SIDES
             }
-            couples.append(Couple(base=slices["base"], head=slices["head"]))
-        return couples
-
-
-def _slice(generator: Generator, port: int, workload: Workload, window_s: float) -> Slice:
-    answer = generator.measure(
-        {
-            "url": f"http://{HOST}:{port}{workload.path}",
-            "connections": workload.connections,
-            "window_s": window_s,
-            "window_limit_s": window_s + WINDOW_LIMIT_S,
-            "completions_wanted": workload.completions_per_connection * workload.connections,
-            "drain_s": DRAIN_S,
+            what = f"{workload.name} {couple} bursts"
+            more = couple_orders(plan.index, what, design.bursts, self._seed)[1:]
+            return pair.in_bursts(loads, (order, *more))
+        assert known.rate_rps is not None
+        arrivals = {
+            "rate_rps": known.rate_rps,
+            "alone_ms": known.alone_ms,
+            "seed": 1 + plan.index * 1000 + couple,
+            "spin_ns": spin_ns_on(self._cores),
         }
-    )
-    generator.release()
-    return slice_of_trial(answer)
+        loads = {
+            side: open_order(urls[side], workload, design, pair.pids(side), arrivals, shared=shared)
+            for side in SIDES
+        }
+        return pair.one_by_one(loads, order)
+
+    def _half_of_capacity(self, workload: Workload) -> float | None:
+        """Half of what base got over all connections; None where it got nothing."""
+        closed = [
+            line["throughput_rps"]
+            for line in self.measured.lines
+            if line["workload"] == workload.name
+            and (line["side"], line["regime"]) == ("base", "closed")
+            and line["throughput_rps"]
+        ]
+        return OF_CAPACITY * statistics.median(closed) if closed else None
+
+
+def _look(pair: LivePair, workload: Workload) -> Known:
+    """What base takes for a request when nothing else is asked: does the work wait?"""
+    order = probe_order(pair.url("base", workload.path), 1)
+    answer = pair.ask({**order, "watched_pids": pair.pids("base")})
+    alone_ms = (answer.get("response_time_ms") or {}).get("p50") or 0.0
+    cpu_ms = (answer.get("server_cpu_us_per_request") or 0.0) / 1e3
+    waits = alone_ms >= WAITS_FROM_MS and cpu_ms <= CPU_SHARE_OF_WAITING * alone_ms
+    return Known(workload.metrics_where(waits=waits), alone_ms)
+
+
+def _since(before_s: float | None, after_s: float | None) -> float | None:
+    return None if before_s is None or after_s is None else round(after_s - before_s, 3)

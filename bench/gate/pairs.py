@@ -14,52 +14,73 @@ from typing import Literal
 from bench.errors import UserError
 
 Side = Literal["base", "head"]
+Regime = Literal["closed", "open"]
+SIDES: tuple[Side, Side] = ("base", "head")
 ORDERS: tuple[tuple[Side, Side], ...] = (("base", "head"), ("head", "base"))
 HASH_SEED_MAX = 2**32 - 1
+
+LEAST_PAIRS = 10
+# Roughly what is spent around the slices of a pair, and on a couple of each regime.
+PAIR_S = 1.5
+CLOSED_COUPLE_S = 1.5
+OPEN_COUPLE_S = 2.5
+# For how many pairs a budget is laid out: the least, and some to extend with.
+PAIRS_IN_BUDGET = 16
+# The share of a pair's time that goes to the closed loop where there is an open one as well.
+CLOSED_SHARE = 0.35
+MOST_COUPLES = 12
+
+
+@dataclass(frozen=True)
+class Design:
+    """How many couples of slices of each regime a pair has, for each workload, and their length."""
+
+    closed_couples: int = 2
+    open_couples: int = 3
+    closed_s: float = 0.3
+    bursts: int = 2
+    open_s: float = 1.0
 
 
 @dataclass(frozen=True)
 class PlannedPair:
-    """One pair of fresh processes and what is measured on them.
+    """One pair of fresh processes: who starts first, and the seed of Python's hashes.
 
-    `hash_seed` is for PYTHONHASHSEED: the same on both sides, another one in the next pair.
+    The hash seed is for PYTHONHASHSEED: the same on both sides, another one in the next pair.
     """
 
     index: int
     start_order: tuple[Side, Side]
-    couples: tuple[tuple[Side, Side], ...]
     hash_seed: int
 
-    @property
-    def slices(self) -> tuple[Side, ...]:
-        """The sides in the order in which their slices are measured."""
-        return tuple(side for couple in self.couples for side in couple)
+
+def plan_pair(index: int, seed: int) -> PlannedPair:
+    """Plan the pair of an index, counted from 0."""
+    dice = random.Random(f"{seed} {index}")
+    return PlannedPair(index, ORDERS[index % 2], dice.randint(1, HASH_SEED_MAX))
 
 
-def plan_pairs(pairs: int, couples: int, seed: int) -> tuple[PlannedPair, ...]:
-    """Plan `pairs` process pairs of `couples` couples of slices each.
-
-    Within a pair both orders of a couple occur equally often, to one. Raises UserError for fewer
-    than two pairs, which allow no interval, or for no couple.
-    """
-    if pairs < 2:
-        raise UserError(f"pairs: {pairs} asked for; at least 2 process pairs make an interval")
-    if couples < 1:
-        raise UserError(f"couples: {couples} asked for; a pair needs at least 1 couple of slices")
-    dice = random.Random(seed)
-    return tuple(
-        PlannedPair(
-            index=index,
-            start_order=ORDERS[index % 2],
-            couples=_balanced_orders(couples, dice),
-            hash_seed=dice.randint(1, HASH_SEED_MAX),
-        )
-        for index in range(pairs)
-    )
-
-
-def _balanced_orders(couples: int, dice: random.Random) -> tuple[tuple[Side, Side], ...]:
+def couple_orders(pair: int, what: str, couples: int, seed: int) -> tuple[tuple[Side, Side], ...]:
+    """The order of the two sides in each couple: random, both equally often, to one."""
+    dice = random.Random(f"{seed} {pair} {what}")
     first = dice.randrange(2)
     orders = [ORDERS[(first + couple) % 2] for couple in range(couples)]
     dice.shuffle(orders)
     return tuple(orders)
+
+
+def design_for(budget_s: float, workloads: int, *, is_open: bool) -> Design:
+    """Lay a budget out over the pairs; short budgets get short slices rather than fewer pairs."""
+    if budget_s <= 0 or workloads < 1:
+        raise UserError(f"budget: {budget_s:g} s for {workloads} workloads leaves nothing to spend")
+    share_s = max(0.0, budget_s / PAIRS_IN_BUDGET - PAIR_S) / workloads
+    closed_s = share_s * (CLOSED_SHARE if is_open else 1.0)
+    closed = _clamp(closed_s / CLOSED_COUPLE_S)
+    opened = _clamp((share_s - closed_s) / OPEN_COUPLE_S) if is_open else 0
+    if closed_s < CLOSED_COUPLE_S:
+        return Design(closed, opened, closed_s=0.15, bursts=1, open_s=0.25)
+    return Design(closed, opened)
+
+
+def _clamp(couples: float) -> int:
+    return min(MOST_COUPLES, max(1, round(couples)))

@@ -109,7 +109,7 @@ def read_stanzas(file: Path, kind: Kind = "command") -> dict[str, Stanza]:
     FileNotFoundError if there is no such file. UserError names the file, the stanza and the key.
     """
     table = read_toml(file)
-    known_keys(table, {"targets", "env"}, str(file))
+    known_keys(table, {"targets", "env", "gate"}, str(file))
     targets, env = table.get("targets", {}), table.get("env", {})
     _environment(env, f"{file}: [env]")
     if not isinstance(targets, dict):

@@ -25,7 +25,7 @@ from bench.present.settings import SETTINGS, settings_text, varied
 from bench.present.style import INK, Style
 from bench.store import OTHER_FOLDER
 
-_SETTINGS: Any = {
+RC_SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "svg.fonttype": "none",
     "svg.hashsalt": "crossover",
@@ -34,7 +34,7 @@ _SETTINGS: Any = {
     "axes.titlesize": 10,
     "axes.labelsize": 9,
 }
-_PNG_DPI = 144
+PNG_DPI = 144
 FACETS = ("connection", "kind", *SETTINGS)
 
 
@@ -66,7 +66,7 @@ def draw_maps(folder: Path, compared: Sequence[Comparison]) -> list[Chart]:
             f"Crossover map of {a} against {b}, connection {connection}: the ratio of throughput"
             " and of p99 for each delay and number of connections; the table has the same numbers."
         )
-        with mpl.rc_context(_SETTINGS):
+        with mpl.rc_context(RC_SETTINGS):
             figure = crossover_map(mine)
             charts.append(_save(folder, _slug(f"map-{a}-{b}-{connection}"), alt, figure))
     return charts
@@ -83,7 +83,7 @@ def draw_curves(
     trials, cells = (frame.assign(kind=frame["work"].map(kind_of)) for frame in (trials, cells))
     for where, name, chosen in facets(cells[cells["slices"] > cells["invalid"]]):
         slices = trials.merge(chosen[list(FACETS)].drop_duplicates(), on=list(FACETS))
-        with mpl.rc_context(_SETTINGS):
+        with mpl.rc_context(RC_SETTINGS):
             for kind, alt, figure in _figures(slices, chosen, styles, where):
                 charts.append(_save(folder, _slug(f"{kind}-{name}"), alt, figure))
     return charts
@@ -91,13 +91,13 @@ def draw_curves(
 
 def draw_figures(folder: Path, figures: Iterable[Drawing]) -> list[Chart]:
     """Draw and save other figures of a run. UserError if a file cannot be written."""
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(RC_SETTINGS):
         return [_save(folder, _slug(d.name), d.alt, d.draw()) for d in figures]
 
 
 def render_figures(figures: Iterable[Drawing]) -> list[Chart]:
     """Draw figures for a page alone, without files of their own."""
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context(RC_SETTINGS):
         return [Chart(_slug(d.name), d.alt, _as_svg(d.draw())) for d in figures]
 
 
@@ -162,7 +162,7 @@ def _slug(name: str) -> str:
 def _save(folder: Path, name: str, alt: str, figure: Figure) -> Chart:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(folder / f"{name}.png", format="png", dpi=_PNG_DPI)
+        figure.savefig(folder / f"{name}.png", format="png", dpi=PNG_DPI)
         figure.set_layout_engine("none")  # both files have the layout of the first
         svg = _as_svg(figure)
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8")

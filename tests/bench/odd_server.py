@@ -29,6 +29,8 @@ class Handler(socketserver.StreamRequestHandler):
             self.server.note(path)
             if path.startswith("/delay="):
                 time.sleep(float(path.removeprefix("/delay=").removesuffix("ms")) / 1000)
+            elif path == "/work":
+                time.sleep(self.server.work_delay_s)
             self.wfile.write(self.server.reply_to(path))
 
     def requests(self) -> Iterator[str]:
@@ -62,6 +64,7 @@ class Server(socketserver.ThreadingTCPServer):
         self.hangs_after, self.leaks, self.floods = (
             options.hangs_after, options.leaks, options.floods,
         )  # fmt: skip
+        self.work_delay_s = float(options.work_delay.removesuffix("ms")) / 1000
         self.leaked: list[int] = []
         self.seen = self.replies = 0
         self.lock = threading.Lock()
@@ -104,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--status", type=int, default=200)
+    parser.add_argument("--work-delay", default="0ms", help="of a request for /work")
     parser.add_argument("--work-status", type=int, help="for all but /")
     parser.add_argument("--body", default="odd")
     parser.add_argument("--hangs-after", type=int, help="that many replies to work, for ever")

@@ -1,0 +1,132 @@
+"""What the generator is asked for in a slice of a gate, and the line of its answer. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.gate.pairs import Design
+from bench.gate.workload import Workload
+from bench.measure.rate_trials import ENDLESS_S
+from bench.measure.slice import SATURATED_DELAYS, drain_s
+
+COMPLETIONS_PER_CONNECTION = 10
+COMPLETIONS_SATURATED = 3
+WARMUP_LIMIT_S = 5.0
+WINDOW_LIMIT_S = 15.0
+OPEN_WARMUP_S = 0.15
+# So many times what a request takes alone, an open loop runs before it is measured.
+WARMUP_REQUESTS = 4
+
+# Figures that a line takes over from the generator's answer under the same name.
+_TAKEN = (
+    "requests",
+    "served",
+    "completions",
+    "duration_s",
+    "warmup_s",
+    "settled",
+    "throughput_rps",
+    "offered_rps",
+    "sent_rps",
+    "errors",
+    "response_time_ms",
+    "service_time_ms",
+    "lateness_ms",
+    "at_least",
+    "censored",
+    "owed",
+    "in_flight_mean",
+    "little_ratio",
+    "client_cpu_utilisation",
+    "client_waited_for_cpu",
+    "server_cpu_us_per_request",
+    "server_cpu_utilisation",
+    "response_time_hist",
+    "valid",
+    "invalid_reasons",
+    "generator_at_fault",
+)
+
+
+def closed_order(
+    url: str, workload: Workload, design: Design, pids: Sequence[int], *, shared: bool
+) -> dict[str, Any]:
+    """A slice of the saturated closed loop, in bursts."""
+    connections, delay_s = workload.connections, workload.delay_s
+    return {
+        "url": url,
+        "connections": connections,
+        "delay_s": delay_s,
+        "window_s": design.closed_s,
+        "bursts": design.bursts,
+        "window_limit_s": design.closed_s + WINDOW_LIMIT_S + 20 * delay_s,
+        "completions_wanted": COMPLETIONS_PER_CONNECTION * connections,
+        "completions_saturated": COMPLETIONS_SATURATED * connections,
+        "saturated_s": SATURATED_DELAYS * delay_s,
+        "warmup_limit_s": WARMUP_LIMIT_S,
+        "drain_s": drain_s(delay_s),
+        "watched_pids": list(pids),
+        "shares_core": shared,
+    }
+
+
+def open_order(
+    url: str,
+    workload: Workload,
+    design: Design,
+    pids: Sequence[int],
+    arrivals: Mapping[str, Any],
+    *,
+    shared: bool,
+) -> dict[str, Any]:
+    """A slice of the open loop.
+
+    `arrivals` are those of the other side's slice: `rate_rps`, `seed`, `spin_ns`, and `alone_ms`,
+    what a request takes when nothing else is asked.
+    """
+    alone_s = arrivals["alone_ms"] / 1e3
+    schedule = {
+        "steps": [[arrivals["rate_rps"], ENDLESS_S]],
+        "arrivals": workload.arrivals,
+        "seed": arrivals["seed"],
+    }
+    return {
+        "url": url,
+        "connections": workload.connections,
+        "warmup_s": max(OPEN_WARMUP_S, WARMUP_REQUESTS * alone_s),
+        "window_s": design.open_s,
+        "drain_s": drain_s(max(workload.delay_s, alone_s)),
+        "spin_ns": arrivals["spin_ns"],
+        "schedule": schedule,
+        "watched_pids": list(pids),
+        "shares_core": shared,
+    }
+
+
+def probe_order(url: str, connections: int) -> dict[str, Any]:
+    """Some requests that count for nothing: to warm a process, or to see how long one takes."""
+    return {
+        "url": url,
+        "connections": connections,
+        "window_s": 0.1,
+        "completions_wanted": 5,
+        "window_limit_s": 2.0,
+        "warmup_limit_s": 2.0,
+    }
+
+
+def line_of(answer: Mapping[str, Any], place: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of slices.jsonl: where and when it was measured, and its figures."""
+    return {**place, **{key: answer.get(key) for key in _TAKEN}}
+
+
+def failed_line(reason: str, *, by_target: bool) -> dict[str, Any]:
+    """The figures of a slice that could not be measured: none, and why."""
+    return {
+        **dict.fromkeys(_TAKEN),
+        "served": 0,
+        "errors": {},
+        "at_least": [],
+        "valid": False,
+        "invalid_reasons": [reason],
+        "generator_at_fault": not by_target,
+    }
