@@ -26,11 +26,14 @@ TABLE = (
     ("crosses 1 + margin", True),
 )
 
+# A figure shows no more lines than this; the table has them all.
+MOST_LINES = 40
+
 
 def crossings_section(crossings: Sequence[Crossing]) -> Section:
     """Where one side begins to win for certain; the table has the other lines."""
     varying = varied(dict(each.point) for each in crossings)
-    told = [each for each in crossings if each.found.at is not None and each.found.certain]
+    told = [each for each in crossings if _is_certain(each)]
     return Section("Where one begins to win", [_sentence(each, varying) for each in told])
 
 
@@ -54,11 +57,18 @@ def drawings(crossings: Sequence[Crossing]) -> list[Drawing]:
     found = []
     for a, b, connection in pairs:
         mine = [c for c in crossings if (c.a, c.b, c.point["connection"]) == (a, b, connection)]
-        if any(c.found.at is not None and c.found.certain for c in mine):
+        if any(_is_certain(c) for c in mine):
             alt = f"The connections at which {a} and {b} cross, by work ({connection})."
+            if len(mine) > MOST_LINES:
+                alt += f" {MOST_LINES} of {len(mine)} lines, first those that cross."
+                mine = sorted(mine, key=lambda c: not _is_certain(c))[:MOST_LINES]
             name = f"crossovers-{a}-{b}-{connection}"
             found.append(Drawing(name, alt, partial(_figure, mine)))
     return found
+
+
+def _is_certain(crossing: Crossing) -> bool:
+    return crossing.found.at is not None and crossing.found.certain
 
 
 def level_text(found: Crossover, most: int) -> str:
