@@ -127,7 +127,7 @@ class PairsOfRuns:
             side,
             [word.replace("{report}", str(report)) for word in arm.words],
             cores=self._cores,
-            env={**arm.env, "PYTHONHASHSEED": f"{hash_seed:010d}"},
+            env={**_without_xdist(arm.env), "PYTHONHASHSEED": f"{hash_seed:010d}"},
             cwd=arm.cwd,
         )
         try:
@@ -145,6 +145,11 @@ class PairsOfRuns:
             return _read(report, process)
         finally:
             process.kill()
+
+
+def _without_xdist(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a pytest of its own: within a worker of xdist nothing is benchmarked."""
+    return {key: value for key, value in env.items() if not key.startswith("PYTEST_XDIST")}
 
 
 def samples_of(lines: Sequence[Line]) -> list[Sample]:

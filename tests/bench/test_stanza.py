@@ -99,7 +99,7 @@ def test_a_library_that_is_missing_says_what_to_install(folder: Path) -> None:
     [
         ("x = ", "cannot be read as TOML: "),
         (f"{LEAST}{LEAST}", "cannot be read as TOML: Cannot declare ('targets', 'mine') twice"),
-        ("[target.mine]", "unknown key 'target'; known are env, targets"),
+        ("[target.mine]", "unknown key 'target'; known are env, gate, targets"),
         ("targets = 3", "targets must be tables: write [targets.NAME]"),
         ("[targets]\nmine = 3", "[targets.mine]: must be a table"),
         ("[targets.mine]", "[targets.mine]: 'command' is missing"),
