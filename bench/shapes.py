@@ -39,6 +39,10 @@ TEXT = Leaf("text", lambda value: isinstance(value, str) and not _SURROGATE.sear
 FLAG = Leaf("true or false", lambda value: isinstance(value, bool))
 NUMBER = Leaf("a number", _is_number)
 AMOUNT = Leaf("a number from 0", lambda value: _is_number(value) and value >= 0)
+# More than any generator opens; a model of a cell has as many states.
+COUNT = Leaf(
+    "a whole number from 0 to 100,000", lambda value: _is_whole(value) and value <= 100_000
+)
 WHOLE = Leaf("a whole number from 0", _is_whole)
 SHARE = Leaf("a number between 0 and 1", lambda value: _is_number(value) and 0 < value < 1)
 WHOLE_OR_NULL = Leaf("a whole number or null", lambda value: value is None or _is_whole(value))
@@ -63,7 +67,7 @@ RUN: Mapping[str, Any] = {
                 "pairs?": [PAIR],
                 "delays_s?": [AMOUNT],
                 "works?": [TEXT],
-                "connections": [WHOLE],
+                "connections": [COUNT],
                 **{f"{key}?": [WHOLE_OR_NULL] for key in ("workers", "units", "server_cores")},
             }
         ],
@@ -111,7 +115,7 @@ TRIAL: Mapping[str, Any] = {
     "work": TEXT,
     "delay_s": AMOUNT,
     "connection": TEXT,
-    "connections": WHOLE,
+    "connections": COUNT,
     "workers": WHOLE_OR_NULL,
     "units": WHOLE_OR_NULL,
     "server_cores": WHOLE,
@@ -131,7 +135,7 @@ TRIAL: Mapping[str, Any] = {
 WAIT: Mapping[str, Any] = {
     "target": TEXT,
     "asked_s": AMOUNT,
-    "connections": WHOLE,
+    "connections": COUNT,
     "load": Leaf("idle or loaded", lambda value: value in ("idle", "loaded")),
     "samples": WHOLE,
     "oversleep_us??": dict.fromkeys(("min", "p1", "p10", "p50", "p90", "p99", "max"), NUMBER),

@@ -67,12 +67,22 @@ def gate(
 ) -> int:
     """Is head slower than base? Exit code 0: no; 1: yes; 2: not measured; 3: cannot be told."""
     from bench.gate.outputs import junit_of_error
-    from bench.gate.record import write_text
+    from bench.gate.record import require_writable, write_text
     from bench.gate.workload import checked_metrics, checked_path
 
+    if micro and (model or command or path or metrics or connections):
+        raise UserError(
+            "--micro gates benchmarks, which have no --model, --command, --path, --connections or"
+            " --metrics: leave those out"
+        )
+    if micro_json is not None and not micro:
+        raise UserError("--micro-json is of the micro-benchmarks: give --micro too")
     if figure is not None and figure.suffix not in FIGURES:
         listed = " or ".join(FIGURES)
         raise UserError(f"--figure {figure}: name a file that ends with {listed}")
+    named = {"markdown": markdown, "junit": junit, "json": json_file, "figure": figure}
+    for option, file in (named | {"micro-json": micro_json}).items():
+        require_writable(file, f"--{option}")
     try:
         names = None if metrics is None else tuple(name.strip() for name in metrics.split(","))
         settings = _settings(model, command, budget).overridden(

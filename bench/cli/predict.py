@@ -26,16 +26,21 @@ def predict(
     work: Annotated[
         str, typer.Option(metavar="PATH", help="what a request asks for")
     ] = "/delay=20ms",
-    connections: Annotated[str, typer.Option(help="a closed load over so many: 1,64,512")] = "64",
+    connections: Annotated[
+        str | None, typer.Option(help="a closed load over so many: 1,64,512 [64]")
+    ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(help="instead, requests that come at random, so many a second", min=1e-3),
+        typer.Option(
+            help="instead, requests that come at random, so many a second", min=1e-3, max=1e9
+        ),
     ] = None,
     models: Annotated[str | None, typer.Option(help="only these targets: a,b")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="threads or processes of a server [each its own]", min=1)
+        int | None,
+        typer.Option(help="threads or processes of a server [each its own]", min=1, max=10_000),
     ] = None,
-    units: Annotated[int, typer.Option(help="units for the step hold", min=1)] = 1,
+    units: Annotated[int, typer.Option(help="units for the step hold", min=1, max=100_000)] = 1,
 ) -> None:
     """Say what each target of a run would give at a load, by the model fitted to the run.
 
@@ -50,16 +55,26 @@ def predict(
     from bench.measure.work_path import read_work
     from bench.present.expected import COLUMNS, open_rows, rows
 
-    counts = [connection_count(word.strip(), "--connections") for word in connections.split(",")]
+    if rate is not None and connections is not None:
+        raise UserError("give --connections or --rate: a load is closed or open, not both")
+    words = (connections or "64").split(",")
+    counts = [connection_count(word.strip(), "--connections") for word in words]
     asked = {"work": work, "delay_s": read_work(work, "--work").wait_s, "connections": counts[0]}
     load = load_of({**asked, "workers": workers, "units": units})
-    fitted = _fitted(run, [name.strip() for name in models.split(",")] if models else [])
+    fitted = _fitted(run, [] if models is None else _names(models))
     said = rows(fitted, load, counts) if rate is None else open_rows(fitted, load, rate)
     table = Table(*COLUMNS, box=SIMPLE)
     for row in said:
         table.add_row(*row)
     width = max(get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else WIDTH
     Console(markup=False, highlight=False, width=width).print(table)
+
+
+def _names(models: str) -> list[str]:
+    names = [name.strip() for name in models.split(",")]
+    if not all(names):
+        raise UserError(f"--models {models!r}: name targets of the run, as a,b")
+    return names
 
 
 def _fitted(folder: Path, only: Sequence[str]) -> list[Parameters]:

@@ -24,6 +24,8 @@ Line = dict[str, Any]
 REGIMES: tuple[Regime, Regime] = ("closed", "open")
 # The open loop offers this share of what base got in the closed one.
 OF_CAPACITY = 0.5
+# More than this, and it is said that the least number of pairs did not fit into the budget.
+OVER_BUDGET = 1.1
 # Work waits that takes so long when nothing else is asked, most of it without the server's CPU.
 WAITS_FROM_MS = 5.0
 CPU_SHARE_OF_WAITING = 0.5
@@ -119,7 +121,9 @@ class PairsOfProcesses:
         if set(self._regimes()) <= self._precise:
             done.ended = "precise enough"
         elif done.pairs >= most or elapsed_s + self._pair_s > budget_s:
-            done.ended = "the budget is spent"
+            over = elapsed_s > OVER_BUDGET * budget_s
+            least = f"the least number of pairs took {elapsed_s:.0f} s, more than the budget"
+            done.ended = least if over else "the budget is spent"
         else:
             return False
         return True

@@ -61,6 +61,23 @@ def new_folder(results: Path = RESULTS) -> Path:
     return results / (f"{name}-{len(taken) + 1}" if taken else name)
 
 
+def require_writable(file: Path | None, option: str) -> None:
+    """Refuse a file that could not be written in the end, before anything is measured.
+
+    Makes the folder it is to be in.
+    """
+    if file is None:
+        return
+    if file.is_dir():
+        raise UserError(f"{option} {file} is a folder: name a file in it")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(file, error, f"choose another file for {option}") from error
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise UserError(f"{option} {file} cannot be written: choose another file")
+
+
 def write_text(file: Path, content: str, *, append: bool = False) -> None:
     """Write a file, and the folder it is in. Raises UserError."""
     try:

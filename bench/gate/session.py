@@ -24,6 +24,7 @@ from bench.gate.settings import Settings
 from bench.gate.slices import failures_of, pair_ratios_of, samples_of
 from bench.measure import machine
 from bench.measure.cores import CoreChoice, cores_here
+from bench.measure.interrupts import InterruptedRunError, interruptible
 from bench.measure.machine import require_descriptors
 
 SPARE_DESCRIPTORS = 64
@@ -89,6 +90,9 @@ def hold_micro(
     settings = replace(settings, recipe=replace(settings.recipe, command=command, serves=False))
     rule = settings.rule
     with _begun(asked, settings, out, tell) as begun:
+        for side, arm in begun.arms.items():
+            if not (arm.cwd / path).exists():
+                raise UserError(f"--micro-path {path}: {side} has no such file or folder")
         runs = micro.PairsOfRuns(
             begun.arms,
             begun.temporary,
@@ -137,7 +141,7 @@ def _begun(
 ) -> Iterator[_Begun]:
     """Build both sides and begin the record; it tells how the gate ended, whatever happens."""
     began_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="crossover-gate-") as temporary:
+    with _interrupts(), tempfile.TemporaryDirectory(prefix="crossover-gate-") as temporary:
         arms = arms_of(asked, settings.recipe, Path(temporary))
         cores = cores_here()
         notes = _notes(arms, cores)
@@ -149,8 +153,9 @@ def _begun(
         except UserError as error:
             record.update(state="failed", error=str(error))
             raise
-        except KeyboardInterrupt:
+        except InterruptedRunError:
             record.update(state="interrupted")
+            tell(f"interrupted; what was measured is in {record.folder}")
             raise
         finally:
             record.close()
@@ -160,6 +165,16 @@ def _begun(
         elapsed_s=round(time.monotonic() - began_s, 1),
     )
     tell(f"all that was measured is in {record.folder}")
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Whatever signal asks the gate to end, it ends as with Ctrl-C, and cleans up."""
+    try:
+        with interruptible():
+            yield
+    except InterruptedRunError:
+        raise KeyboardInterrupt from None
 
 
 def _about(arms: Mapping[Side, Arm], settings: Settings, cores: CoreChoice) -> dict[str, Any]:

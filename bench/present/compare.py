@@ -229,7 +229,7 @@ def _require_common(trials: Mapping[str, pd.DataFrame]) -> None:
     if common_cells(list(trials.values())):
         return
     have = (
-        f"{name} has {', '.join(_axes(frame)) or 'no finished slice'}"
+        f"{name} has {'; '.join(_axes(frame)) or 'no finished slice'}"
         for name, frame in trials.items()
     )
     raise UserError(
@@ -242,7 +242,7 @@ def _require_common(trials: Mapping[str, pd.DataFrame]) -> None:
 def _axes(trials: pd.DataFrame) -> list[str]:
     """What a run covers, in a few words."""
     columns = ("target", "work", "connection", "connections")
-    return [f"{c} {'/'.join(map(str, trials[c].unique()[:8]))}" for c in columns if len(trials)]
+    return [f"{c} {', '.join(map(str, trials[c].unique()[:8]))}" for c in columns if len(trials)]
 
 
 def _alone(trials: Mapping[str, pd.DataFrame]) -> dict[str, list[Key]]:

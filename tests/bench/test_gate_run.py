@@ -1,9 +1,13 @@
 """The gate on real commands: faster, slower, broken, absent; and all that it leaves behind."""
 
 import json
+import os
 import re
 import shlex
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -217,3 +221,41 @@ def test_a_folder_with_a_gate_in_it_is_not_written_over(
     code, said = gate(capfd, out, odd(), odd())
     assert code == 2
     assert f"{out} holds a gate already: choose another --out" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--micro", "--model", "asyncio"], "--micro gates benchmarks"),
+        (["--micro-json", "x.json"], "give --micro too"),
+        (["--markdown", "/proc/nope/x.md"], "choose another file for --markdown"),
+        (["--json", "."], "--json . is a folder"),
+    ],
+)
+def test_what_could_not_end_well_is_refused_before_anything_is_measured(
+    capfd: pytest.CaptureFixture[str], out: Path, words: list[str], complaint: str
+) -> None:
+    assert main(["gate", "--base", "HEAD", *words, "--out", str(out)]) == 2
+    assert complaint in capfd.readouterr().err
+    assert not out.exists()
+
+
+def test_a_signal_ends_it_as_ctrl_c_does(out: Path, tmp_path: Path) -> None:
+    """SIGTERM is what a CI sends that cancels a job."""
+    words = [word for pair in SHORT.items() for word in pair]
+    sides = ["--base", serving("asyncio"), "--head", serving("asyncio")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "gate", *sides, *words, "--out", str(out)],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (out / "gate.json").exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"what was measured is in {out}" in said
+    assert json.loads((out / "gate.json").read_text())["state"] == "interrupted"
+    assert list(tmp_path.glob("crossover-gate-*")) == []

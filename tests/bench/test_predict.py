@@ -69,6 +69,8 @@ def test_a_rate_that_cannot_be_served_is_said():
         (["--work", "/foo=1ms"], "--work: unknown step 'foo'"),
         (["--connections", "0"], "--connections: must be a whole number"),
         (["--connections", "many"], "--connections: must be a whole number"),
+        (["--rate", "5", "--connections", "5"], "give --connections or --rate"),
+        (["--models", "a,"], "--models 'a,': name targets"),
         (["--models", "nope"], "no model of nope: this run has threaded, asyncio, uvloop, trio"),
     ],
 )

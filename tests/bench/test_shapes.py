@@ -57,6 +57,7 @@ def test_a_run_file_of_another_shape_is_told_by_its_place(path, value, message):
     ("path", "value", "message"),
     [
         (["connections"], True, "has true for connections, which must be a whole number from 0"),
+        (["connections"], 10**12, "which must be a whole number from 0 to 100,000"),
         (["throughput_rps"], 10**400, "for throughput_rps, which must be a number from 0"),
         (["valid"], "yes", 'has "yes" for valid, which must be true or false'),
         (["errors"], {"reset": None}, "has null for errors.reset, which must be a whole number"),
