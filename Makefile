@@ -145,7 +145,7 @@ bench-statistics: $(STAMP) ## Intervals, verdicts and crossovers against simulat
 
 .PHONY: bench-report
 bench-report: $(STAMP) ## Time and memory of the report of a run of 10,000 slices
-	@$(BIN)/python -m bench.trials.report
+	@$(BIN)/python -m bench.trials.report $(FLAGS)
 
 .PHONY: bench-page
 bench-page: $(STAMP) ## Size of the report and how soon it can be used, in a browser, for a large run too

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.trials.report", description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("results/reference/quick"))
     parser.add_argument("--slices", type=int, default=SLICES)
+    parser.add_argument("--informative", action="store_true", help="a target missed is no failure")
     options = parser.parse_args(arguments)
     run = read_run(options.run)
     with tempfile.TemporaryDirectory(prefix="crossover-report-") as folder:
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"the report of {options.slices} slices: {took_s:.1f} s, {most_mib:.0f} MiB; target at"
         f" most {MOST_S:.0f} s and {MOST_MIB} MiB: {'met' if met else 'MISSED'}"
     )
-    return 0 if met else 1
+    return 0 if met or options.informative else 1
 
 
 if __name__ == "__main__":
