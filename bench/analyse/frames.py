@@ -215,10 +215,9 @@ def _curve(text: str, percentiles: np.ndarray) -> np.ndarray | None:
     filled = np.flatnonzero(counts)
     if not filled.size:
         return None
-    values = [histogram.get_value_from_index(int(index)) for index in filled]
-    ends = np.array([histogram.get_highest_equivalent_value(value) for value in values])
     total = counts[filled].cumsum()
     wanted = np.maximum(np.ceil(percentiles / 100 * total[-1] - 1e-9), 1)
-    values_ms: np.ndarray = ends[np.searchsorted(total, wanted)] / 1e6
+    values = map(histogram.get_value_from_index, filled[np.searchsorted(total, wanted)].tolist())
+    values_ms = np.array(list(map(histogram.get_highest_equivalent_value, values))) / 1e6
     known = (100 - percentiles) * total[-1] >= 100 - 1e-6
     return np.where(known, values_ms, np.nan)
