@@ -6,7 +6,7 @@ from typing import Any
 from bench.gate.pairs import Design
 from bench.gate.workload import Workload
 from bench.measure.rate_trials import ENDLESS_S
-from bench.measure.slice import SATURATED_DELAYS, drain_s
+from bench.measure.slice import SATURATED_DELAYS, SHARE_OF_EACH, STRETCH, drain_s
 
 COMPLETIONS_PER_CONNECTION = 10
 COMPLETIONS_SATURATED = 3
@@ -62,6 +62,8 @@ def closed_order(
         "completions_wanted": COMPLETIONS_PER_CONNECTION * connections,
         "completions_saturated": COMPLETIONS_SATURATED * connections,
         "saturated_s": SATURATED_DELAYS * delay_s,
+        "share_of_each": SHARE_OF_EACH,
+        "stretched_s": STRETCH * design.closed_s,
         "warmup_limit_s": WARMUP_LIMIT_S,
         "drain_s": drain_s(delay_s),
         "watched_pids": list(pids),
