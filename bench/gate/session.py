@@ -146,9 +146,9 @@ def _begun(
         cores = cores_here()
         notes = _notes(arms, cores)
         record = Record(out or new_folder(), _about(arms, settings, cores))
-        for note in notes:
-            tell(f"note: {note}")
         try:
+            for note in notes:
+                tell(f"note: {note}")
             yield _Begun(arms, cores, record, notes, Path(temporary))
         except UserError as error:
             record.update(state="failed", error=str(error))

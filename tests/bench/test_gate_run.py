@@ -251,7 +251,8 @@ def test_a_signal_ends_it_as_ctrl_c_does(out: Path, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (out / "gate.json").exists() and process.poll() is None:
+    slices = out / "slices.jsonl"
+    while not (slices.exists() and slices.stat().st_size) and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
