@@ -167,9 +167,9 @@ def discoveries(p_values: Sequence[float], rate: float) -> list[bool]:
     Benjamini and Hochberg (1995): with the p-values in order, all up to the last k-th one that is
     at most k / m * rate.
     """
-    ordered = sorted(p_values)
-    passed = [p for k, p in enumerate(ordered, 1) if p <= k / len(ordered) * rate]
-    return [bool(passed) and p <= passed[-1] for p in p_values]
+    if not len(p_values):
+        return []
+    return [bool(p <= rate) for p in stats.false_discovery_control(p_values)]
 
 
 def quantile_interval(

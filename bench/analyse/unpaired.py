@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
-from scipy.stats import false_discovery_control
 
 from bench.analyse.frames import round_means, why_invalid
-from bench.analyse.stats import Interval, difference_interval, difference_p
+from bench.analyse.stats import Interval, difference_interval, difference_p, discoveries
 from bench.store import CELL_KEYS, reading_order
 
 COLUMNS = {"throughput": "throughput_rps", "p99": "response_time_p99_ms"}
@@ -184,10 +183,8 @@ def _values(key: Key, metric: str, sides: tuple[_Slices, _Slices]) -> _Values:
 def _further(found: Sequence[_Values], margin: float, error: float) -> set[int]:
     """The places of those of which it can be said that they are further than `margin` from 1."""
     tested = {n: difference_p(*each.logs, margin) for n, each in enumerate(found) if each.tested}
-    if not tested:
-        return set()
-    adjusted = false_discovery_control(list(tested.values()))
-    return {place for place, p in zip(tested, adjusted, strict=True) if p <= error}
+    stand = discoveries(list(tested.values()), error)
+    return {place for place, stands in zip(tested, stand, strict=True) if stands}
 
 
 def _call(values: _Values, apart: bool, beyond: bool) -> Call:
