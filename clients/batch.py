@@ -8,6 +8,7 @@ from clients.closed_engine import ClosedEngine
 from clients.errors import LoadError
 from clients.load import Check, Load
 from clients.measurement import measurement
+from clients.meeting import Meeting
 from clients.open_engine import OpenEngine
 from clients.request import build_request
 from clients.schedule import Schedule
@@ -31,8 +32,9 @@ def obey_all() -> int:
 def _obey(order: dict[str, Any], engines: Engines) -> dict[str, Any]:
     """One order: `{"open": NAME, "load": {...}}`, `{"burst": NAME}`, `{"finish": NAME}`.
 
-    `finish` is answered with the slice's figures. Connections stay open, so that the servers can be
-    looked at, until `{"release": true}`.
+    `{"meet": NAME}` is a burst of a closed loop at the same time as other generators' (see
+    `clients.meeting`). `finish` is answered with the slice's figures. Connections stay open, so
+    that the servers can be looked at, until `{"release": true}`.
     """
     match order:
         case {"open": name, "load": fields}:
@@ -40,6 +42,9 @@ def _obey(order: dict[str, Any], engines: Engines) -> dict[str, Any]:
             engines[name].open()
         case {"burst": name} if name in engines:
             engines[name].burst()
+        case {"meet": name} if isinstance(engine := engines.get(name), ClosedEngine):
+            engine.meeting = Meeting(sys.stdin, sys.stdout)
+            engine.burst()
         case {"finish": name} if name in engines:
             return measurement(engines[name].load, [engines[name].finish()], histograms=True)
         case {"release": _}:

@@ -1,12 +1,15 @@
 """The engine of a closed loop: the phases of one slice, from connecting to the last reply.
 
 Connect and serve each connection once; then, in one burst or several, warm up, measure and drain.
+Where others are measured at the same time, the window opens when all have settled, and the load
+goes on until all are measured.
 """
 
 from clients.closed import ClosedLoop
 from clients.engine import Engine, OnSecond, no_collection
 from clients.load import Load, Raw
 from clients.loop import clock_ns
+from clients.meeting import Meeting
 from clients.schedule import spread_starts
 from clients.warmup import WarmUp
 from clients.window import Standing, Window
@@ -21,6 +24,7 @@ class ClosedEngine(Engine):
         super().__init__(load, ClosedLoop, on_second)
         assert isinstance(self._loop, ClosedLoop)
         self.loop: ClosedLoop = self._loop
+        self.meeting: Meeting | None = None
 
     def open(self) -> None:
         """Connect, and have each of many connections served once. Raises LoadError if it cannot."""
@@ -96,11 +100,19 @@ class ClosedEngine(Engine):
                 or self.interrupted
             )
         )
+        self._meet("settled")
         opened_ns = self.record.last_done_ns or clock_ns()
         self.record.forget_since(mark)
         self.warmup_ns += opened_ns - started_ns
         self.bursts_unsettled += not warm_up.settled
         return opened_ns
+
+    def _meet(self, reached: str) -> None:
+        """Load until others that are measured at the same time are as far."""
+        meeting = self.meeting
+        if meeting is not None:
+            meeting.reach(reached)
+            self.loop.pump(lambda now: meeting.is_over(now) or self.interrupted)
 
     def _warm_up_limit_ns(self, started_ns: int) -> int:
         return started_ns + round((self.load.warmup_limit_s + self.load.delay_s) * 1e9)
@@ -108,6 +120,7 @@ class ClosedEngine(Engine):
     def _drain(self) -> None:
         """Send no more; wait for what is outstanding, up to the limit; it is not of the window."""
         mark = self.record.mark()
+        self._meet("measured")
         self.loop.repeating = False
         self.loop.pending = []
         limit_ns = clock_ns() + round(self.load.drain_s * 1e9)

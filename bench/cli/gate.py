@@ -45,6 +45,10 @@ def gate(
     pairs: Annotated[
         int | None, typer.Option(help="pairs of fresh processes at least", min=3, max=1000)
     ] = None,
+    in_turns: Annotated[
+        bool | None,
+        typer.Option("--in-turns", help="measure base and head in turns, not at once"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="seed of the orders and of the hash seeds")] = 1,
     micro: Annotated[
         bool, typer.Option("--micro", help="gate the micro-benchmarks of pytest-benchmark instead")
@@ -91,6 +95,7 @@ def gate(
             metrics=None if names is None else checked_metrics(names, "--metrics"),
             margin=margin,
             least_pairs=pairs,
+            in_turns=in_turns,
             seed=seed,
         )
         sides: dict[Side, str] = {"base": base, "head": head}

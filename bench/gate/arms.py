@@ -133,6 +133,11 @@ def _arm(side: Side, asked: str, recipe: Recipe) -> Arm:
         else shlex.split(recipe.command)
     )
     checkout = repository.checked_out(commit, cache_folder())
+    if not (checkout / repository.prefix).is_dir():
+        raise UserError(
+            f"{where}: {asked} has no folder {repository.prefix}, from which this gate is called: "
+            "call it from one that both sides have"
+        )
     return Arm(
         side,
         words,

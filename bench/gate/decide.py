@@ -48,7 +48,7 @@ class Rule:
     promises: Mapping[str, float] = field(default_factory=dict)
     power: float = 0.90
     power_wanted: float = 0.99
-    valid_share: float = 0.5
+    valid_share: float = 0.25
 
     def __post_init__(self) -> None:
         """Refuse a rule that decides nothing or everything."""

@@ -1,6 +1,7 @@
-"""One pair of fresh processes, up and asked: starts both sides, and takes slices of them in turns.
+"""One pair of fresh processes, up and asked: starts both sides, and takes slices of them.
 
-Knows processes and the generator. Must not know workloads' metrics, nor when enough was measured.
+Knows processes and their generators, one for each side, which change sides from pair to pair. Must
+not know workloads' metrics, nor when enough was measured.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,6 +17,15 @@ from bench.measure.process import Process, TargetError
 
 Line = dict[str, Any]
 Order = tuple[Side, Side]
+Step = Callable[[Generator, str], None]
+# Of a slice of each side at the same time: taken with both before the next.
+OPEN_STEPS: tuple[Step, ...] = (Generator.begin_burst, Generator.end_burst)
+CLOSED_STEPS: tuple[Step, ...] = (
+    Generator.begin_meeting,
+    *(Generator.arrive, Generator.go_on),  # when settled
+    *(Generator.arrive, Generator.go_on),  # when measured
+    Generator.end_burst,
+)
 # In the first pair Python compiles all that is imported.
 PATIENCE_AT_FIRST = 3
 
@@ -31,11 +41,12 @@ class LivePair:
         arms: Mapping[Side, Arm],
         plan: PlannedPair,
         cores: Collection[int],
-        generator: LastingGenerator,
+        generators: Sequence[LastingGenerator],
         path: str,
     ) -> None:
         self._arms, self._plan, self._cores = arms, plan, cores
-        self._generator, self._path = generator, path
+        self._generators = dict(zip(plan.start_order, generators, strict=True))
+        self._path = path
         self._processes: dict[Side, Process] = {}
         self._ports: dict[Side, int] = {}
         self._stack = ExitStack()
@@ -63,14 +74,26 @@ class LivePair:
         """The processes of a side."""
         return self._processes[side].pids()
 
-    def ask(self, order: Line) -> Line:
+    def ask(self, side: Side, order: Line) -> Line:
         """Some requests that need not succeed: the slices will show what is wrong."""
         try:
-            return self._generator.ask(lambda generator: generator.measure(order))
+            return self._generators[side].ask(lambda generator: generator.measure(order))
         except TargetError:
             return {}
         finally:
-            self._generator.release()
+            self._generators[side].release()
+
+    def at_once(
+        self, loads: Mapping[Side, Line], order: Order, steps: Sequence[Step]
+    ) -> dict[Side, Line]:
+        """A slice of each side, both at the same time, in `CLOSED_STEPS` or `OPEN_STEPS`."""
+        lost: dict[Side, str] = {}
+        for side in order:
+            self._step(lost, side, Generator.open, loads[side])
+        for step in steps:
+            for side in order:
+                self._step(lost, side, step)
+        return self._finished(lost)
 
     def in_bursts(self, loads: Mapping[Side, Line], turns: Sequence[Order]) -> dict[Side, Line]:
         """A slice of each side, both open at once, a burst of each in every turn."""
@@ -106,20 +129,21 @@ class LivePair:
     ) -> None:
         try:
             if side not in lost:
-                self._generator.ask(lambda generator: step(generator, side, *load))
+                self._generators[side].ask(lambda generator: step(generator, side, *load))
         except TargetError as error:
             lost[side] = str(error)
 
     def _finished(self, lost: dict[Side, str]) -> dict[Side, Line]:
         """The figures of both slices; where there are none, whose fault it is."""
         found = {side: self._figures(lost, side) for side in SIDES}
-        self._generator.release()
+        for side in SIDES:
+            self._generators[side].release()
         return found
 
     def _figures(self, lost: dict[Side, str], side: Side) -> Line:
         try:
             if side not in lost:
-                return self._generator.ask(lambda generator: generator.finish(side))
+                return self._generators[side].ask(lambda generator: generator.finish(side))
         except TargetError as error:
             lost[side] = str(error)
         process = self._processes[side]

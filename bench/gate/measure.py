@@ -1,4 +1,4 @@
-"""Measures process pairs: fresh processes of both sides, slices interleaved, each kept at its end.
+"""Measures process pairs: fresh processes of both sides, slices in couples, each kept at its end.
 
 Decides nothing but when enough was measured, for which it looks at standard errors only.
 """
@@ -6,24 +6,25 @@ Decides nothing but when enough was measured, for which it looks at standard err
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.gate.arms import Arm
 from bench.gate.decide import Rule, is_precise
-from bench.gate.live_pair import LivePair, Order
+from bench.gate.live_pair import CLOSED_STEPS, OPEN_STEPS, LivePair, Order
 from bench.gate.orders import closed_order, line_of, open_order, probe_order
 from bench.gate.pairs import SIDES, Design, PlannedPair, Regime, Side, couple_orders, plan_pair
 from bench.gate.slices import METRICS, failures_of, sample_of
-from bench.gate.workload import Workload
+from bench.gate.workload import Workload, half_of_capacity_rps
 from bench.measure.cores import CoreChoice
 from bench.measure.generator import LastingGenerator, spin_ns_on
 from bench.measure.machine import steal_s
 
 Line = dict[str, Any]
 REGIMES: tuple[Regime, Regime] = ("closed", "open")
-# The open loop offers this share of what base got in the closed one.
-OF_CAPACITY = 0.5
+# What a request costs where few are asked for is looked at with this share of base's capacity.
+LIGHTLY = 0.125
+LIGHT_S = 0.5
 # More than this, and it is said that the least number of pairs did not fit into the budget.
 OVER_BUDGET = 1.1
 # Work waits that takes so long when nothing else is asked, most of it without the server's CPU.
@@ -82,7 +83,7 @@ class PairsOfProcesses:
         self._began_s = time.monotonic()
         self._pair_s = 0.0  # what the last pair took
         self._precise: set[tuple[str, Regime]] = set()
-        self._generator = LastingGenerator(cores.generator)
+        self._generators = [LastingGenerator(cores.generator) for _ in SIDES]
         self.measured = Measured()
 
     def run(
@@ -109,7 +110,8 @@ class PairsOfProcesses:
                 if done.pairs >= least and self._is_enough(budget_s, most, rule):
                     return done
         finally:
-            self._generator.stop()
+            for generator in self._generators:
+                generator.stop()
 
     def _is_enough(self, budget_s: float, most: int, rule: Rule) -> bool:
         done, elapsed_s = self.measured, time.monotonic() - self._began_s
@@ -144,13 +146,13 @@ class PairsOfProcesses:
 
     def _pair(self, plan: PlannedPair) -> None:
         path = self._workloads[0].path
-        with LivePair(self._arms, plan, self._cores.server, self._generator, path) as pair:
+        with LivePair(self._arms, plan, self._cores.server, self._generators, path) as pair:
             for workload in self._workloads:
                 self._measure(pair, workload, plan)
 
     def _measure(self, pair: LivePair, workload: Workload, plan: PlannedPair) -> None:
         for side in plan.start_order:
-            pair.ask(probe_order(pair.url(side, workload.path), min(8, workload.connections)))
+            pair.ask(side, probe_order(pair.url(side, workload.path), min(8, workload.connections)))
         if workload.name not in self.measured.known:
             self.measured.known[workload.name] = _look(pair, workload)
         known = self.measured.known[workload.name]
@@ -159,8 +161,8 @@ class PairsOfProcesses:
             is_needed = regime in names and (workload.name, regime) not in self._precise
             if is_needed or (regime == "closed" and "open" in names and known.rate_rps is None):
                 self._couples(pair, workload, regime, plan)
-            if known.rate_rps is None:
-                known.rate_rps = workload.rate_rps or self._half_of_capacity(workload)
+            if "open" in names and known.rate_rps is None:
+                known.rate_rps = workload.rate_rps or self._rate(pair, workload, known)
 
     def _couples(
         self, pair: LivePair, workload: Workload, regime: Regime, plan: PlannedPair
@@ -198,7 +200,7 @@ class PairsOfProcesses:
         couple: int,
         order: Order,
     ) -> dict[Side, Line]:
-        """A slice of each side; those of the closed loop burst by burst, in a random order each."""
+        """A slice of each side: at once, or in turns, those of the closed loop burst by burst."""
         known, design, shared = self.measured.known[workload.name], self._design, self._cores.shared
         urls = {side: pair.url(side, workload.path) for side in SIDES}
         if regime == "closed":
@@ -206,6 +208,8 @@ class PairsOfProcesses:
                 side: closed_order(urls[side], workload, design, pair.pids(side), shared=shared)
                 for side in SIDES
             }
+            if design.at_once:
+                return pair.at_once(loads, order, CLOSED_STEPS)
             what = f"{workload.name} {couple} bursts"
             more = couple_orders(plan.index, what, design.bursts, self._seed)[1:]
             return pair.in_bursts(loads, (order, *more))
@@ -220,24 +224,48 @@ class PairsOfProcesses:
             side: open_order(urls[side], workload, design, pair.pids(side), arrivals, shared=shared)
             for side in SIDES
         }
+        if design.at_once:
+            return pair.at_once(loads, order, OPEN_STEPS)
         return pair.one_by_one(loads, order)
 
-    def _half_of_capacity(self, workload: Workload) -> float | None:
-        """Half of what base got over all connections; None where it got nothing."""
-        closed = [
+    def _rate(self, pair: LivePair, workload: Workload, known: Known) -> float | None:
+        """Of the open loop: half of what base can do; None where it got nothing."""
+        got = [
             line["throughput_rps"]
             for line in self.measured.lines
             if line["workload"] == workload.name
             and (line["side"], line["regime"]) == ("base", "closed")
             and line["throughput_rps"]
         ]
-        return OF_CAPACITY * statistics.median(closed) if closed else None
+        if not got:
+            return None
+        capacity_rps, cores = statistics.median(got), len(self._cores.server)
+        return half_of_capacity_rps(
+            capacity_rps,
+            self._cost_of_few(pair, workload, known, LIGHTLY * capacity_rps),
+            cores / len(SIDES) if self._design.at_once else cores,
+        )
+
+    def _cost_of_few(
+        self, pair: LivePair, workload: Workload, known: Known, rate_rps: float
+    ) -> float | None:
+        """Base's CPU for a request in us where few are asked for; None where it is not known."""
+        order = open_order(
+            pair.url("base", workload.path),
+            workload,
+            replace(self._design, open_s=LIGHT_S),
+            pair.pids("base"),
+            {"rate_rps": rate_rps, "alone_ms": known.alone_ms, "seed": self._seed, "spin_ns": 0},
+            shared=self._cores.shared,
+        )
+        cpu_us = pair.ask("base", order).get("server_cpu_us_per_request")
+        return None if cpu_us is None else float(cpu_us)
 
 
 def _look(pair: LivePair, workload: Workload) -> Known:
     """What base takes for a request when nothing else is asked: does the work wait?"""
     order = probe_order(pair.url("base", workload.path), 1)
-    answer = pair.ask({**order, "watched_pids": pair.pids("base")})
+    answer = pair.ask("base", {**order, "watched_pids": pair.pids("base")})
     alone_ms = (answer.get("response_time_ms") or {}).get("p50") or 0.0
     cpu_ms = (answer.get("server_cpu_us_per_request") or 0.0) / 1e3
     waits = alone_ms >= WAITS_FROM_MS and cpu_ms <= CPU_SHARE_OF_WAITING * alone_ms

@@ -50,7 +50,7 @@ _TAKEN = (
 def closed_order(
     url: str, workload: Workload, design: Design, pids: Sequence[int], *, shared: bool
 ) -> dict[str, Any]:
-    """A slice of the saturated closed loop, in bursts."""
+    """A slice of the saturated closed loop."""
     connections, delay_s = workload.connections, workload.delay_s
     return {
         "url": url,
@@ -83,7 +83,7 @@ def open_order(
     """A slice of the open loop.
 
     `arrivals` are those of the other side's slice: `rate_rps`, `seed`, `spin_ns`, and `alone_ms`,
-    what a request takes when nothing else is asked.
+    what a request takes when nothing else is asked. Two generators on one core do not spin.
     """
     alone_s = arrivals["alone_ms"] / 1e3
     schedule = {
@@ -97,7 +97,7 @@ def open_order(
         "warmup_s": max(OPEN_WARMUP_S, WARMUP_REQUESTS * alone_s),
         "window_s": design.open_s,
         "drain_s": drain_s(max(workload.delay_s, alone_s)),
-        "spin_ns": arrivals["spin_ns"],
+        "spin_ns": 0 if design.at_once else arrivals["spin_ns"],
         "schedule": schedule,
         "watched_pids": list(pids),
         "shares_core": shared,

@@ -18,7 +18,7 @@ from bench.gate.decide import decide
 from bench.gate.git import repository_at
 from bench.gate.measure import Measured, PairsOfProcesses
 from bench.gate.outputs import decision_content
-from bench.gate.pairs import Side, design_for
+from bench.gate.pairs import SIDES, Side, design_for
 from bench.gate.record import Record, new_folder, write_text
 from bench.gate.settings import Settings
 from bench.gate.slices import failures_of, pair_ratios_of, samples_of
@@ -50,7 +50,10 @@ def hold_gate(
             begun.arms,
             workloads,
             design_for(
-                settings.budget_s, len(workloads), is_open=any(w.may_be_open for w in workloads)
+                settings.budget_s,
+                len(workloads),
+                is_open=any(w.may_be_open for w in workloads),
+                in_turns=settings.in_turns,
             ),
             begun.cores,
             settings.seed,
@@ -70,7 +73,7 @@ def hold_gate(
                 for w in workloads
             ],
             offered_rps={name: known.rate_rps for name, known in measured.known.items()},
-            notes=[*begun.notes, *_of_measured(measured)],
+            notes=[*begun.notes, *_of_measured(measured, in_turns=settings.in_turns)],
             pair_ratios=pair_ratios_of(measured.lines, measured.metrics),
             decision=decision_content(decision),
         )
@@ -200,6 +203,7 @@ def _about(arms: Mapping[Side, Arm], settings: Settings, cores: CoreChoice) -> d
         },
         "budget_s": settings.budget_s,
         "least_pairs": settings.least_pairs,
+        "in_turns": settings.in_turns,
         "seed": settings.seed,
         "server_cores": list(cores.server),
         "generator_cores": list(cores.generator),
@@ -217,9 +221,10 @@ def _notes(arms: Mapping[Side, Arm], cores: CoreChoice) -> list[str]:
     return notes
 
 
-def _of_measured(measured: Measured) -> list[str]:
+def _of_measured(measured: Measured, *, in_turns: bool) -> list[str]:
     """What a reader should know of the measurement."""
     notes = []
+    sides = 1 if in_turns else len(SIDES)  # that use the same cores at once
     for name in measured.known:
         busy = [
             line["server_cpu_utilisation"]
@@ -227,9 +232,9 @@ def _of_measured(measured: Measured) -> list[str]:
             if (line["workload"], line["regime"]) == (name, "closed")
             and line["server_cpu_utilisation"] is not None
         ]
-        if busy and sum(busy) / len(busy) < SATURATED_FROM:
+        if busy and (share := sides * sum(busy) / len(busy)) < SATURATED_FROM:
             notes.append(
-                f"{name} keeps the server busy for {sum(busy) / len(busy):.0%} of the time only: "
+                f"{name} keeps the server busy for {share:.0%} of the time only: "
                 "its throughput hardly sees what a request costs, its CPU per request does"
             )
     return notes

@@ -40,6 +40,7 @@ _KEYS = {
     "margins",
     "promises",
     "budget",
+    "in_turns",
 }
 _OF_WORKLOAD = {"path", "connections", "metrics", "rate", "arrivals"}
 
@@ -57,6 +58,7 @@ class Settings:
     margins: Mapping[str, float] = field(default_factory=dict)
     promises: Mapping[str, float] = field(default_factory=dict)
     budget_s: float = DEFAULT_BUDGET_S
+    in_turns: bool = False
     least_pairs: int = LEAST_PAIRS
     most_pairs: int = 1000
     seed: int = 1
@@ -111,6 +113,7 @@ def read_settings(file: Path = OWN_FILE) -> Settings:
         "budget_s": None
         if budget is None
         else parse_budget_s(text(budget, where), f"{where} budget"),
+        "in_turns": _truth(table.get("in_turns"), f"{where} in_turns"),
     }
     return replace(settings, **{key: value for key, value in given.items() if value is not None})
 
@@ -174,6 +177,12 @@ def _metrics_in(table: Mapping[str, Any], where: str) -> tuple[str, ...] | None:
 def _list(value: Any, where: str, key: str) -> list[Any]:
     if not isinstance(value, list):
         raise UserError(f"{where} {key}: must be a list, not {value!r}")
+    return value
+
+
+def _truth(value: Any, where: str) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise UserError(f"{where}: must be true or false, not {value!r}")
     return value
 
 

@@ -61,6 +61,31 @@ class Generator:
         """Measure one burst of a slice."""
         self._ask({"burst": name}, self._burst_limits_s.get(name, ANSWER_LIMIT_S))
 
+    # A burst at the same time as other generators': every step is taken with all before the next.
+
+    def begin_burst(self, name: str) -> None:
+        """Begin one, and do not wait for its end."""
+        self._process.send({"burst": name})
+
+    def begin_meeting(self, name: str) -> None:
+        """Begin one of a closed loop, which will `arrive` when it has settled, and once measured.
+
+        It is loaded all the while, until it is let `go_on`.
+        """
+        self._process.send({"meet": name})
+
+    def arrive(self, name: str) -> None:
+        """Wait until it is as far."""
+        self._receive(self._burst_limits_s.get(name, ANSWER_LIMIT_S))
+
+    def go_on(self, name: str) -> None:
+        """Let it go on: all others have arrived."""
+        self._process.send({"go_on": name})
+
+    def end_burst(self, name: str) -> None:
+        """Wait for the end of the one that was begun."""
+        self.arrive(name)
+
     def finish(self, name: str) -> dict[str, Any]:
         """The figures of a slice."""
         return self._ask({"finish": name}, ANSWER_LIMIT_S)
@@ -74,7 +99,11 @@ class Generator:
         return self._process.sample().rss_bytes
 
     def _ask(self, order: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
-        answer = self._process.ask(order, limit_s)
+        self._process.send(order)
+        return self._receive(limit_s)
+
+    def _receive(self, limit_s: float) -> dict[str, Any]:
+        answer = self._process.receive(limit_s)
         if "failed" in answer:
             raise TargetError(f"generator: {answer['failed']}")
         return answer

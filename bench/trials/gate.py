@@ -3,7 +3,8 @@
 `aa`: base and head are the same program. `cpu`: head has a loop that costs 5% of the throughput.
 `tail`: head lets 2% of its requests wait 2 ms longer. `noise`: the same program on both sides,
 beside something that takes the processor now and then. Every gate appends a line with the ratios
-of all its process pairs to gate-KIND.jsonl, so that a count can be gone on with.
+of all its process pairs to gate-KIND.jsonl, so that a count can be gone on with; the slices of `aa`
+go to gate-aa-slices.jsonl.
 
 `--resample` holds gates on what the lines of `aa` have recorded. `--parent` gates the working tree
 against the parent commit, and `--prove` shows that a gate can fail: both are for CI.
@@ -42,7 +43,7 @@ DOCUMENT = CHECKOUT / "docs" / "ci.md"
 MARKS = ("<!-- counts: make trial-gate-count -->", "<!-- end of counts -->")
 OUTCOMES = {0: "pass", 1: "regression", 3: "inconclusive"}
 LONGEST_S = 180.0
-BUDGET = "2m45s"
+BUDGET = "1m"
 RESAMPLED_PAIRS = 16
 PROOF_TRIES = 3
 PARENT_MODELS = ("asyncio", "threaded")
@@ -61,10 +62,16 @@ _KEPT = (
     "seed",
     "budget_s",
     "rule",
+    "in_turns",
     "offered_rps",
     "notes",
     "pair_ratios",
 )
+_OF_SLICE = {
+    *("pair", "couple", "regime", "workload", "side", "order", "t_s", "steal_s", "valid"),
+    *("invalid_reasons", "generator_at_fault", "errors", "requests", "served", "at_least"),
+    *("throughput_rps", "server_cpu_us_per_request", "response_time_ms"),
+}
 # Takes a core for some tenths of a second, leaves it for as long, without a rhythm.
 HOG = """
 import random, time
@@ -82,9 +89,13 @@ def hold_gates(kind: str, gates: int, budget: str, file: Path) -> list[dict[str,
         what = subject(Path(folder), kind)
         for number in range(1, gates + 1):
             seed = len(read_lines(file)) + 1
+            kept = Path(folder) / f"gate-{seed}"
             with hog() if kind == "noise" else _nothing():
-                line = hold_one(what, seed, budget, Path(folder) / f"gate-{seed}")
+                line = hold_one(what, seed, budget, kept)
             append(file, line)
+            if kind == "aa":
+                for each in slices_in(kept):
+                    append(file.with_stem(f"{file.stem}-slices"), {"seed": seed, **each})
             took = f"{line['elapsed_s']:.0f} s" if "elapsed_s" in line else "no time"
             print(f"{kind} {number} of {gates}: {line['outcome']}, {took}", flush=True)
     return read_lines(file)
@@ -112,6 +123,12 @@ def hold_one(what: Subject, seed: int, budget: str, folder: Path) -> dict[str, A
         "cpu": gate["machine"]["cpu"],
         "python": gate["python"]["version"],
     }
+
+
+def slices_in(folder: Path) -> list[dict[str, Any]]:
+    """The slices of a gate without what it does not decide on, to be held against its ratios."""
+    lines = read_lines(folder / "slices.jsonl")
+    return [{key: value for key, value in line.items() if key in _OF_SLICE} for line in lines]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from harness import ROOT
 from bench.gate.decide import Sample, decide
 from bench.gate.outputs import decision_content, junit, junit_of_error, markdown, terminal
 from bench.gate.settings import read_settings
+from bench.gate.slices import pair_ratios_of
 from bench.present.pair_ratios import draw_pair_ratios
 from bench.trials import gate as trial
 
@@ -162,6 +163,18 @@ def test_the_counts_in_the_document_are_those_of_the_files() -> None:
     document = trial.DOCUMENT.read_text()
     shown = document.partition(trial.MARKS[0])[2].partition(trial.MARKS[1])[0].strip()
     assert shown == trial.table(trial.FOLDER), "run make trial-gate-count"
+
+
+def test_the_recorded_slices_give_the_recorded_ratios() -> None:
+    """Of every gate of equal sides: what the false alarms are counted and resampled from."""
+    slices = trial.read_lines(trial.FOLDER / "gate-aa-slices.jsonl")
+    gates = trial.read_lines(trial.FOLDER / "gate-aa.jsonl")
+    assert gates
+    for gate in gates:
+        lines = [line for line in slices if line["seed"] == gate["seed"]]
+        metrics = {name: list(ratios) for name, ratios in gate["pair_ratios"].items()}
+        assert pair_ratios_of(lines, metrics) == gate["pair_ratios"]
+        assert len(lines) == gate["slices"]
 
 
 def test_a_document_without_marks_is_left_alone(tmp_path: Path) -> None:

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UserError
-from bench.gate.pairs import couple_orders, design_for, plan_pair
+from bench.gate.pairs import (
+    CLOSED_AT_ONCE,
+    CLOSED_IN_TURNS,
+    PAIRS_IN_BUDGET,
+    couple_orders,
+    design_for,
+    plan_pair,
+)
+from bench.gate.workload import half_of_capacity_rps
 
 
 def test_who_starts_first_alternates_and_every_pair_has_its_own_hash_seed() -> None:
@@ -37,14 +45,54 @@ def test_the_order_within_pairs_is_random_rather_than_a_pattern() -> None:
     assert len({couple_orders(pair, "open", 8, seed=1) for pair in range(20)}) > 15
 
 
-def test_a_larger_budget_buys_slices_and_a_small_one_shortens_them() -> None:
-    three, one = (design_for(s, 1, is_open=True) for s in (180.0, 60.0))
+@pytest.mark.parametrize("in_turns", [False, True])
+def test_a_larger_budget_buys_slices_and_a_small_one_shortens_them(in_turns: bool) -> None:
+    three, one = (design_for(s, 1, is_open=True, in_turns=in_turns) for s in (180.0, 60.0))
     assert three.open_couples > one.open_couples
-    assert three.closed_couples >= one.closed_couples >= 1
-    tiny = design_for(5.0, 2, is_open=True)
+    assert three.closed_couples > one.closed_couples >= 1
+    tiny = design_for(5.0, 2, is_open=True, in_turns=in_turns)
     assert (tiny.closed_couples, tiny.open_couples) == (1, 1)
     assert tiny.closed_s < three.closed_s
-    assert design_for(60.0, 1, is_open=False).open_couples == 0
+    assert tiny.open_s < three.open_s
+    assert design_for(60.0, 1, is_open=False, in_turns=in_turns).open_couples == 0
+    assert three.at_once != in_turns
+
+
+@given(
+    budget_s=st.floats(0.1, 3600),
+    workloads=st.integers(1, 5),
+    is_open=st.booleans(),
+    in_turns=st.booleans(),
+)
+def test_slices_never_take_more_than_their_share_unless_they_are_the_shortest(
+    budget_s: float, workloads: int, is_open: bool, in_turns: bool
+) -> None:
+    design = design_for(budget_s, workloads, is_open=is_open, in_turns=in_turns)
+    takes = 2 if in_turns else 1
+    share_s = budget_s / PAIRS_IN_BUDGET / workloads
+    spent_s = design.closed_couples * takes * design.closed_s
+    spent_s += design.open_couples * takes * design.open_s
+    assert spent_s <= share_s or (design.closed_couples, design.closed_s) == (
+        1,
+        (CLOSED_IN_TURNS if in_turns else CLOSED_AT_ONCE).least_s,
+    )
+    assert design.closed_s > 0
+    assert design.open_s > 0
+
+
+def test_only_long_slices_in_turns_are_cut_into_bursts() -> None:
+    """At once there is nothing to take turns with."""
+    assert design_for(3600.0, 1, is_open=True).bursts == 1
+    assert design_for(3600.0, 1, is_open=True, in_turns=True).bursts == 2
+    assert design_for(5.0, 1, is_open=True, in_turns=True).bursts == 1
+
+
+def test_the_open_loop_offers_half_of_what_base_can_do() -> None:
+    """Of 1,000 a second; and a request of 2 ms of CPU keeps half of a core busy at 250 a second."""
+    assert half_of_capacity_rps(1000.0, None, 1.0) == 500.0
+    assert half_of_capacity_rps(1000.0, 200.0, 1.0) == 500.0
+    assert half_of_capacity_rps(1000.0, 2000.0, 1.0) == 250.0
+    assert half_of_capacity_rps(1000.0, 2000.0, 0.5) == 125.0
 
 
 def test_a_budget_of_nothing_is_refused() -> None:

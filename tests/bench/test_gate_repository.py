@@ -256,6 +256,17 @@ def test_a_ref_without_a_command_says_how_to_give_one(
     assert "is a commit, and nothing says how to serve it: write [gate] with command" in said
 
 
+def test_a_folder_that_base_has_not_is_told(
+    repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.write("new/crossover.toml", FIVE_LINES)
+    repo.write("new/app.py", PLAIN)
+    monkeypatch.chdir(repo.folder / "new")
+    code, said = gate(capfd, "--base", "HEAD")
+    assert code == 2
+    assert "--base: HEAD has no folder new, from which this gate is called" in said
+
+
 def test_outside_of_a_repository_only_commands_will_do(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -419,6 +430,7 @@ def test_what_the_file_says_goes_into_the_gate(
         ('workloads = [{path = "x"}]', "[gate] workloads 1 path: must begin with a slash"),
         ("promises = {p99 = 0.01}", "promise for p99 0.01: give more than its margin"),
         ('budget = "3"', "[gate] budget: '3' is not a duration"),
+        ("in_turns = 1", "[gate] in_turns: must be true or false, not 1"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(

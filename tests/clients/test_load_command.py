@@ -214,6 +214,10 @@ def give(process: subprocess.Popen[str], order: dict[str, Any]) -> None:
 
 def ask(process: subprocess.Popen[str], order: dict[str, Any]) -> dict[str, Any]:
     give(process, order)
+    return hear(process)
+
+
+def hear(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     answer: dict[str, Any] = json.loads(process.stdout.readline())
     return answer
@@ -310,6 +314,52 @@ def test_slices_of_a_batch_take_turns(batch: subprocess.Popen[str], server: Scri
         assert figures["duration_s"] >= 0.02
         assert complaints(figures) == []
     ask(batch, {"release": True})
+
+
+def test_a_batch_that_meets_others_loads_until_all_are_as_far(
+    batch: subprocess.Popen[str],
+) -> None:
+    """Before the window and after it: what is asked then is not of the window."""
+    with ScriptedServer() as server:
+
+        def is_loaded() -> bool:
+            had = len(server.requests)
+            return server.wait_for(lambda: len(server.requests) > had + 200)
+
+        load = {"url": server.url, "connections": 2, "window_s": 0.02, "completions_wanted": 10}
+        assert ask(batch, {"open": "a", "load": load}) == {}
+        give(batch, {"meet": "a"})
+        for reached in ("settled", "measured"):
+            assert hear(batch) == {"reached": reached}
+            assert is_loaded()
+            give(batch, {"go_on": "a"})
+        assert hear(batch) == {}
+        asked = len(server.requests)
+        figures = ask(batch, {"finish": "a"})
+        assert 10 <= figures["completions"] <= asked - 400
+        assert figures["served"] == asked
+        assert len(server.requests) == asked  # quiet again
+
+
+def test_a_meeting_that_nobody_comes_to_ends_with_the_input() -> None:
+    with ScriptedServer() as server, start("--batch") as process:
+        load = {"url": server.url, "connections": 1, "window_s": 0.02}
+        assert ask(process, {"open": "a", "load": load}) == {}
+        give(process, {"meet": "a"})
+        assert hear(process) == {"reached": "settled"}
+        output, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+    assert [json.loads(line) for line in output.splitlines()] == [{"reached": "measured"}, {}]
+
+
+def test_only_a_closed_loop_meets_others(
+    batch: subprocess.Popen[str], server: ScriptedServer
+) -> None:
+    schedule = {"steps": [[100, 0.1]]}
+    load = {"url": server.url, "connections": 1, "window_s": 0.1, "schedule": schedule}
+    assert ask(batch, {"open": "a", "load": load}) == {}
+    assert "failed" in ask(batch, {"meet": "a"})
+    assert ask(batch, {"release": True}) == {}
 
 
 def test_a_slice_that_is_not_open_cannot_be_measured(batch: subprocess.Popen[str]) -> None:
