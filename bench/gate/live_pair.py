@@ -13,6 +13,7 @@ from bench.gate.orders import failed_line
 from bench.gate.pairs import SIDES, PlannedPair, Side
 from bench.measure.foreign import HOST, answers, free_port
 from bench.measure.generator import Generator, LastingGenerator
+from bench.measure.interrupts import held_back
 from bench.measure.process import Process, TargetError
 
 Line = dict[str, Any]
@@ -31,10 +32,7 @@ PATIENCE_AT_FIRST = 3
 
 
 class LivePair:
-    """Both sides of a pair; a context manager, on leaving which both are killed.
-
-    Entering raises TargetError, with its last output, when a side does not answer `path` in time.
-    """
+    """Both sides of a pair; a context manager, on leaving which what was started is killed."""
 
     def __init__(
         self,
@@ -42,29 +40,30 @@ class LivePair:
         plan: PlannedPair,
         cores: Collection[int],
         generators: Sequence[LastingGenerator],
-        path: str,
     ) -> None:
         self._arms, self._plan, self._cores = arms, plan, cores
         self._generators = dict(zip(plan.start_order, generators, strict=True))
-        self._path = path
         self._processes: dict[Side, Process] = {}
         self._ports: dict[Side, int] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> "LivePair":
-        with ExitStack() as starting:
-            for side in self._plan.start_order:
-                self._start(side)
-                starting.callback(self._processes[side].kill)
-            for side in self._plan.start_order:
-                timeout_s = self._arms[side].ready_timeout_s
-                timeout_s *= 1 if self._plan.index else PATIENCE_AT_FIRST
-                self._processes[side].wait_until(answers(self._ports[side], self._path), timeout_s)
-            self._stack = starting.pop_all()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._stack.close()
+        with held_back():
+            self._stack.close()
+
+    def start(self, path: str) -> None:
+        """Start both; TargetError with its last output when one does not answer `path` in time."""
+        for side in self._plan.start_order:
+            with held_back():
+                self._start(side)
+                self._stack.callback(self._processes[side].kill)
+        for side in self._plan.start_order:
+            timeout_s = self._arms[side].ready_timeout_s
+            timeout_s *= 1 if self._plan.index else PATIENCE_AT_FIRST
+            self._processes[side].wait_until(answers(self._ports[side], path), timeout_s)
 
     def url(self, side: Side, path: str) -> str:
         """Where a side is asked for a path."""

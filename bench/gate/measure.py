@@ -145,8 +145,8 @@ class PairsOfProcesses:
         return f"pair {pairs}{of} measured, {elapsed_s:.0f} s"
 
     def _pair(self, plan: PlannedPair) -> None:
-        path = self._workloads[0].path
-        with LivePair(self._arms, plan, self._cores.server, self._generators, path) as pair:
+        with LivePair(self._arms, plan, self._cores.server, self._generators) as pair:
+            pair.start(self._workloads[0].path)
             for workload in self._workloads:
                 self._measure(pair, workload, plan)
 

@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from bench.errors import UserError
 from bench.gate.arms import Arm
 from bench.gate.decide import Rule, Sample, is_precise
 from bench.gate.pairs import SIDES, Side, plan_pair
+from bench.measure.interrupts import held_back
 from bench.measure.process import PROBE_EVERY_S, Process, describe_exit
 
 METRIC = "time"
@@ -123,14 +125,16 @@ class PairsOfRuns:
     def _report(self, side: Side, report: Path, hash_seed: int) -> dict[str, Any]:
         """Run one side once; what pytest-benchmark wrote, or nothing where head's fail."""
         arm = self._arms[side]
-        process = Process(
-            side,
-            [word.replace("{report}", str(report)) for word in arm.words],
-            cores=self._cores,
-            env={**_without_xdist(arm.env), "PYTHONHASHSEED": f"{hash_seed:010d}"},
-            cwd=arm.cwd,
-        )
-        try:
+        with ExitStack() as stack:
+            with held_back():
+                process = Process(
+                    side,
+                    [word.replace("{report}", str(report)) for word in arm.words],
+                    cores=self._cores,
+                    env={**_without_xdist(arm.env), "PYTHONHASHSEED": f"{hash_seed:010d}"},
+                    cwd=arm.cwd,
+                )
+                stack.callback(process.kill)
             limit_s = time.monotonic() + RUN_LIMIT_S
             while process.alive:
                 if time.monotonic() > limit_s:
@@ -143,8 +147,6 @@ class PairsOfRuns:
             if code:
                 raise UserError(process.complaint(f"pytest ended with {describe_exit(code)}"))
             return _read(report, process)
-        finally:
-            process.kill()
 
 
 def _without_xdist(env: Mapping[str, str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from bench.gate.settings import Settings
 from bench.gate.slices import failures_of, pair_ratios_of, samples_of
 from bench.measure import machine
 from bench.measure.cores import CoreChoice, cores_here
-from bench.measure.interrupts import InterruptedRunError, interruptible
+from bench.measure.interrupts import InterruptedRunError, held_back, interruptible
 from bench.measure.machine import require_descriptors
 
 SPARE_DESCRIPTORS = 64
@@ -144,15 +144,15 @@ def _begun(
 ) -> Iterator[_Begun]:
     """Build both sides and begin the record; it tells how the gate ended, whatever happens."""
     began_s = time.monotonic()
-    with _interrupts(), tempfile.TemporaryDirectory(prefix="crossover-gate-") as temporary:
-        arms = arms_of(asked, settings.recipe, Path(temporary))
+    with _interrupts(), _temporary_folder() as temporary:
+        arms = arms_of(asked, settings.recipe, temporary)
         cores = cores_here()
         notes = _notes(arms, cores)
         record = Record(out or new_folder(), _about(arms, settings, cores))
         try:
             for note in notes:
                 tell(f"note: {note}")
-            yield _Begun(arms, cores, record, notes, Path(temporary))
+            yield _Begun(arms, cores, record, notes, temporary)
         except UserError as error:
             record.update(state="failed", error=str(error))
             raise
@@ -168,6 +168,16 @@ def _begun(
         elapsed_s=round(time.monotonic() - began_s, 1),
     )
     tell(f"all that was measured is in {record.folder}")
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    folder = tempfile.TemporaryDirectory(prefix="crossover-gate-")
+    try:
+        yield Path(folder.name)
+    finally:
+        with held_back():
+            folder.cleanup()
 
 
 @contextmanager

@@ -12,6 +12,13 @@ class InterruptedRunError(Exception):
     """The user or the system asked the run to end; what is measured is saved."""
 
 
+class _Held:
+    """How many blocks hold a signal back, and the one that came meanwhile."""
+
+    blocks = 0
+    signal: str | None = None
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Turn the first SIGINT, SIGTERM or SIGHUP into InterruptedRunError; ignore further ones.
@@ -21,7 +28,10 @@ def interruptible() -> Iterator[None]:
 
     def interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
         ignore_signals()
-        raise InterruptedRunError(signal.Signals(signum).name)
+        name = signal.Signals(signum).name
+        if not _Held.blocks:
+            raise InterruptedRunError(name)
+        _Held.signal = name
 
     previous = {name: signal.signal(name, interrupt) for name in SIGNALS}
     try:
@@ -29,6 +39,22 @@ def interruptible() -> Iterator[None]:
     finally:
         for name, handler in previous.items():
             signal.signal(name, handler)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let no signal interrupt the block: InterruptedRunError is raised at its end instead.
+
+    For what must not be left half done: a process that is started and noted, or one that is ended.
+    """
+    _Held.blocks += 1
+    try:
+        yield
+    finally:
+        _Held.blocks -= 1
+        if not _Held.blocks and _Held.signal is not None:
+            name, _Held.signal = _Held.signal, None
+            raise InterruptedRunError(name)
 
 
 def ignore_signals() -> None:

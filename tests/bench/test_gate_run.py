@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from harness import ROOT, processes_below
 
 from bench.cli import main
 from bench.gate.orders import line_of
+from bench.measure.process import Process
 from tests.conftest import complaints
 
 SHORT = {
@@ -248,6 +250,30 @@ def test_what_could_not_end_well_is_refused_before_anything_is_measured(
     assert main(["gate", "--base", "HEAD", *words, "--out", str(out)]) == 2
     assert complaint in capfd.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("method", ["__init__", "kill"])
+def test_a_signal_while_a_side_is_started_or_ended_leaves_nothing(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """A server that lives on would write what it compiles into the folder that is removed."""
+    whole = getattr(Process, method)
+
+    def interrupted(process: Process, *words: Any, **options: Any) -> Any:
+        if method == "kill" and process.name == "base":
+            signal.raise_signal(signal.SIGTERM)
+        answer = whole(process, *words, **options)
+        if method == "__init__" and process.name == "head":
+            signal.raise_signal(signal.SIGTERM)
+        return answer
+
+    monkeypatch.setattr(Process, method, interrupted)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    words = [word for pair in SHORT.items() for word in pair]
+    sides = ["--base", serving("asyncio"), "--head", serving("asyncio")]
+    assert main(["gate", *sides, *words, "--out", str(out)]) == 130
+    assert processes_below() == []
+    assert list(tmp_path.glob("crossover-gate-*")) == []
 
 
 def test_a_signal_ends_it_as_ctrl_c_does(out: Path, tmp_path: Path) -> None:

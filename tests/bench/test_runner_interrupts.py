@@ -24,6 +24,7 @@ from harness import (
 from bench.measure.interrupts import (
     SIGNALS,
     InterruptedRunError,
+    held_back,
     ignore_signals,
     interruptible,
 )
@@ -183,3 +184,21 @@ def test_a_run_that_is_ending_is_not_interrupted() -> None:
         ignore_signals()
         for number in SIGNALS:
             signal.raise_signal(number)
+
+
+def test_what_holds_a_signal_back_is_done_before_it_interrupts() -> None:
+    done = []
+
+    def held() -> None:
+        with held_back():
+            with held_back():
+                signal.raise_signal(signal.SIGTERM)
+                done.append("the inner block")
+            done.append("the outer block")
+
+    with interruptible():
+        with pytest.raises(InterruptedRunError):
+            held()
+        with held_back():
+            done.append("a later block, which is not interrupted again")
+    assert len(done) == 3
