@@ -71,7 +71,7 @@ def gate(
 ) -> int:
     """Is head slower than base? Exit code 0: no; 1: yes; 2: not measured; 3: cannot be told."""
     from bench.gate.outputs import junit_of_error
-    from bench.gate.record import require_writable, write_text
+    from bench.gate.record import write_text
     from bench.gate.workload import checked_metrics, checked_path
 
     if micro and (model or command or path or metrics or connections):
@@ -81,12 +81,7 @@ def gate(
         )
     if micro_json is not None and not micro:
         raise UserError("--micro-json is of the micro-benchmarks: give --micro too")
-    if figure is not None and figure.suffix not in FIGURES:
-        listed = " or ".join(FIGURES)
-        raise UserError(f"--figure {figure}: name a file that ends with {listed}")
-    named = {"markdown": markdown, "junit": junit, "json": json_file, "figure": figure}
-    for option, file in (named | {"micro-json": micro_json}).items():
-        require_writable(file, f"--{option}")
+    _require_writable(markdown, junit, json_file, figure, micro_json)
     try:
         names = None if metrics is None else tuple(name.strip() for name in metrics.split(","))
         settings = _settings(model, command, budget).overridden(
@@ -106,6 +101,26 @@ def gate(
             write_text(junit, junit_of_error(str(error)))
         raise
     return int(content["decision"]["exit_code"])
+
+
+def _require_writable(
+    markdown: Path | None,
+    junit: Path | None,
+    json_file: Path | None,
+    figure: Path | None,
+    micro_json: Path | None,
+) -> None:
+    """Refuse a file that cannot be written before anything is measured."""
+    from bench.gate.record import require_writable
+
+    if figure is not None and figure.suffix not in FIGURES:
+        listed = " or ".join(FIGURES)
+        raise UserError(f"--figure {figure}: name a file that ends with {listed}")
+    require_writable(markdown, "--markdown")
+    require_writable(junit, "--junit")
+    require_writable(json_file, "--json")
+    require_writable(figure, "--figure")
+    require_writable(micro_json, "--micro-json")
 
 
 def _settings(model: str | None, command: str | None, budget: str | None) -> "Settings":

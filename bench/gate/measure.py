@@ -3,42 +3,27 @@
 Decides nothing but when enough was measured, for which it looks at standard errors only.
 """
 
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.gate.arms import Arm
 from bench.gate.decide import Rule, is_precise
+from bench.gate.first_look import Known, look_at, rate_rps
 from bench.gate.live_pair import CLOSED_STEPS, OPEN_STEPS, LivePair, Order
 from bench.gate.orders import closed_order, line_of, open_order, probe_order
 from bench.gate.pairs import SIDES, Design, PlannedPair, Regime, Side, couple_orders, plan_pair
 from bench.gate.slices import METRICS, failures_of, sample_of
-from bench.gate.workload import Workload, half_of_capacity_rps
+from bench.gate.workload import Workload
 from bench.measure.cores import CoreChoice
 from bench.measure.generator import LastingGenerator, spin_ns_on
 from bench.measure.machine import steal_s
 
 Line = dict[str, Any]
 REGIMES: tuple[Regime, Regime] = ("closed", "open")
-# What a request costs where few are asked for is looked at with this share of base's capacity.
-LIGHTLY = 0.125
-LIGHT_S = 0.5
 # More than this, and it is said that the least number of pairs did not fit into the budget.
 OVER_BUDGET = 1.1
-# Work waits that takes so long when nothing else is asked, most of it without the server's CPU.
-WAITS_FROM_MS = 5.0
-CPU_SHARE_OF_WAITING = 0.5
-
-
-@dataclass
-class Known:
-    """What the first pair tells of a workload: its metrics, and the rate of its open loop."""
-
-    metrics: tuple[str, ...]
-    alone_ms: float
-    rate_rps: float | None = None
 
 
 @dataclass
@@ -154,7 +139,7 @@ class PairsOfProcesses:
         for side in plan.start_order:
             pair.ask(side, probe_order(pair.url(side, workload.path), min(8, workload.connections)))
         if workload.name not in self.measured.known:
-            self.measured.known[workload.name] = _look(pair, workload)
+            self.measured.known[workload.name] = look_at(pair, workload)
         known = self.measured.known[workload.name]
         names = {METRICS[name] for name in known.metrics}
         for regime in REGIMES:
@@ -162,7 +147,9 @@ class PairsOfProcesses:
             if is_needed or (regime == "closed" and "open" in names and known.rate_rps is None):
                 self._couples(pair, workload, regime, plan)
             if "open" in names and known.rate_rps is None:
-                known.rate_rps = workload.rate_rps or self._rate(pair, workload, known)
+                known.rate_rps = workload.rate_rps or rate_rps(
+                    pair, workload, known, self._design, self._cores, self.measured.lines
+                )
 
     def _couples(
         self, pair: LivePair, workload: Workload, regime: Regime, plan: PlannedPair
@@ -227,49 +214,6 @@ class PairsOfProcesses:
         if design.at_once:
             return pair.at_once(loads, order, OPEN_STEPS)
         return pair.one_by_one(loads, order)
-
-    def _rate(self, pair: LivePair, workload: Workload, known: Known) -> float | None:
-        """Of the open loop: half of what base can do; None where it got nothing."""
-        got = [
-            line["throughput_rps"]
-            for line in self.measured.lines
-            if line["workload"] == workload.name
-            and (line["side"], line["regime"]) == ("base", "closed")
-            and line["throughput_rps"]
-        ]
-        if not got:
-            return None
-        capacity_rps, cores = statistics.median(got), len(self._cores.server)
-        return half_of_capacity_rps(
-            capacity_rps,
-            self._cost_of_few(pair, workload, known, LIGHTLY * capacity_rps),
-            cores / len(SIDES) if self._design.at_once else cores,
-        )
-
-    def _cost_of_few(
-        self, pair: LivePair, workload: Workload, known: Known, rate_rps: float
-    ) -> float | None:
-        """Base's CPU for a request in us where few are asked for; None where it is not known."""
-        order = open_order(
-            pair.url("base", workload.path),
-            workload,
-            replace(self._design, open_s=LIGHT_S),
-            pair.pids("base"),
-            {"rate_rps": rate_rps, "alone_ms": known.alone_ms, "seed": self._seed, "spin_ns": 0},
-            shared=self._cores.shared,
-        )
-        cpu_us = pair.ask("base", order).get("server_cpu_us_per_request")
-        return None if cpu_us is None else float(cpu_us)
-
-
-def _look(pair: LivePair, workload: Workload) -> Known:
-    """What base takes for a request when nothing else is asked: does the work wait?"""
-    order = probe_order(pair.url("base", workload.path), 1)
-    answer = pair.ask("base", {**order, "watched_pids": pair.pids("base")})
-    alone_ms = (answer.get("response_time_ms") or {}).get("p50") or 0.0
-    cpu_ms = (answer.get("server_cpu_us_per_request") or 0.0) / 1e3
-    waits = alone_ms >= WAITS_FROM_MS and cpu_ms <= CPU_SHARE_OF_WAITING * alone_ms
-    return Known(workload.metrics_where(waits=waits), alone_ms)
 
 
 def _since(before_s: float | None, after_s: float | None) -> float | None:

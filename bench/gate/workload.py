@@ -9,7 +9,6 @@ OF_ALL_WORK = ("throughput", "cpu")
 OF_WAITING_WORK = ("throughput", "cpu", "p50", "p99")
 DEFAULT_PATH = "/delay=20ms"
 DEFAULT_CONNECTIONS = 512
-OF_CAPACITY = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,16 +45,6 @@ class Workload:
     def may_be_open(self) -> bool:
         """Whether an open loop may be needed."""
         return self.metrics is None or any(METRICS[name] == "open" for name in self.metrics)
-
-
-def half_of_capacity_rps(capacity_rps: float, cpu_us: float | None, cores: float) -> float:
-    """The rate of the open loop: half of what base gets over all connections.
-
-    And it keeps half of the `cores` busy at most. `cpu_us` is what a request costs where few are
-    asked for: many at once share the rounds of an event loop, so capacity alone promises too much.
-    """
-    half_rps = OF_CAPACITY * capacity_rps
-    return half_rps if not cpu_us else min(half_rps, OF_CAPACITY * cores * 1e6 / cpu_us)
 
 
 def checked_path(path: str, where: str) -> str:

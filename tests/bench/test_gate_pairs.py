@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UserError
+from bench.gate.first_look import half_of_capacity_rps
 from bench.gate.pairs import (
     CLOSED_AT_ONCE,
     CLOSED_IN_TURNS,
@@ -16,7 +17,6 @@ from bench.gate.pairs import (
     design_for,
     plan_pair,
 )
-from bench.gate.workload import half_of_capacity_rps
 
 
 def test_who_starts_first_alternates_and_every_pair_has_its_own_hash_seed() -> None:
