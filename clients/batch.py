@@ -57,20 +57,22 @@ def _obey(order: dict[str, Any], engines: Engines) -> dict[str, Any]:
 
 
 def load_from(order: dict[str, Any]) -> Load:
-    """The Load behind one line of batch input: its fields but `url`, `seed`, `body`, `schedule`.
+    """The Load behind one line of batch input: its fields, and `url`, `seed`, `status`, `body`.
 
-    `body` is what every reply's has to be, bytes in Latin-1. `schedule` has the fields of one.
+    `status` and `body` are what every reply's have to be, the body's bytes in Latin-1. `schedule`
+    has the fields of one.
     """
     order = dict(order)
     keep_alive = order.get("keep_alive", True)
     request = build_request(order.pop("url"), keep_alive=keep_alive, seed=order.pop("seed", 0))
-    body, schedule = order.pop("body", None), order.pop("schedule", None)
+    status, body = order.pop("status", None), order.pop("body", None)
+    schedule = order.pop("schedule", None)
     if schedule is not None:
         schedule = Schedule(**schedule | {"steps": tuple(map(tuple, schedule["steps"]))})
     return Load(
         request=request,
         schedule=schedule,
-        check=Check(body=None if body is None else body.encode("latin-1")),
+        check=Check(status, None if body is None else body.encode("latin-1")),
         watched_pids=tuple(order.pop("watched_pids", ())),
         upstream_pids=tuple(order.pop("upstream_pids", ())),
         **order,

@@ -20,6 +20,8 @@ from bench.measure.foreign import command_words
 
 PADDING = "CROSSOVER_PADDING"
 INSTALLED = {"site-packages", "dist-packages"}
+# Where a repository keeps the packages that it installs.
+SOURCE_FOLDERS = ("", "src")
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,10 @@ def are_same(arms: Mapping[Side, Arm]) -> bool:
 
 
 def require_own_files(arms: Mapping[Side, Arm], compiled: Path, root: Path | None) -> None:
-    """Refuse a side that runs the files of the other, or of the folder where the gate was called.
+    """Refuse a side that runs files of the other, of the folder of the call, or an installed copy.
 
-    An editable installation does that: then both sides run the same program, and every gate would
-    be passed. Raises UserError naming a file.
+    With an installation of the project both sides run the same program, and every gate would be
+    passed. Raises UserError naming a file.
     """
     trees = {side: arm.checkout for side, arm in arms.items() if arm.checkout}
     for side, own in trees.items():
@@ -91,6 +93,12 @@ def require_own_files(arms: Mapping[Side, Arm], compiled: Path, root: Path | Non
                     "the project installed in editable form? Let the command import from the "
                     "folder where it is started, or give [gate] a setup"
                 )
+        for file in _installed_copies(compiled / side, arms[side]):
+            raise UserError(
+                f"{side} runs an installed copy of the project, {file}, instead of its own files "
+                f"in {own}: uninstall it, let the command import from the folder where it is "
+                "started, or give [gate] a setup that installs each side into its own environment"
+            )
 
 
 def _compiled_from(compiled: Path, source: Path) -> list[Path]:
@@ -98,6 +106,27 @@ def _compiled_from(compiled: Path, source: Path) -> list[Path]:
     below = compiled / str(source.resolve()).lstrip("/")
     found = (Path("/") / file.relative_to(compiled) for file in below.rglob("*.pyc"))
     return sorted(file for file in found if not INSTALLED & set(file.parts))
+
+
+def _installed_copies(compiled: Path, arm: Arm) -> list[Path]:
+    """Files that were imported from installed packages and that the checkout has as well.
+
+    Those in the side's own environment were installed from the checkout.
+    """
+    found = []
+    tops = [top / folder for top in (arm.checkout, arm.cwd) if top for folder in SOURCE_FOLDERS]
+    for pyc in compiled.rglob("*.pyc"):
+        file = Path("/") / pyc.relative_to(compiled)
+        if arm.environment is not None and file.is_relative_to(arm.environment):
+            continue
+        place = next((n for n, part in enumerate(file.parts) if part in INSTALLED), None)
+        if place is None:
+            continue
+        inner = Path(*file.parts[place + 1 :])
+        source = inner.with_name(f"{inner.name.partition('.')[0]}.py")
+        if any((top / source).is_file() for top in tops):
+            found.append(file.with_name(source.name))
+    return sorted(found)
 
 
 def padded(arms: Mapping[Side, Arm]) -> dict[Side, Arm]:

@@ -29,13 +29,18 @@ PROMISES: Mapping[str, float] = {
 }
 DEFAULT_MARGIN = 0.02
 LEAST_PAIRS = 3
+# Of the rate of false alarms, what goes to the test of who cannot be measured.
+CONDUCT_SHARE = 0.1
+# In so many more pairs head was measured less often than base: then nothing is a pass.
+SUSPECT_PAIRS = 3
 
 
 @dataclass(frozen=True)
 class Rule:
     """What is promised, for all metrics together.
 
-    `level`: how often an equal head is called slower at most, over all tests (Bonferroni).
+    `level`: how often an equal head is called slower at most, over all tests (Bonferroni); a tenth
+    of it is for finding that head more often than base cannot be measured.
     `margin`: a slowdown up to it does not matter; `margins` by metric. `promises`: the slowdown
     that is found with probability `power`, by metric. Extending may end where it would be found
     with `power_wanted`. With fewer than `valid_share` of the couples of slices good, a metric
@@ -76,6 +81,10 @@ class Rule:
         wider = max(1.0, self.margin_of(metric) / DEFAULT_MARGIN)
         return self.promises.get(metric, PROMISES[metric] * wider)
 
+    def level_of(self, tests: int) -> float:
+        """The level of one of so many tests of what was measured."""
+        return (1 - CONDUCT_SHARE) * self.level / tests
+
     def error_limit(self, metric: str, pairs: int, tests: int, power: float | None = None) -> float:
         """The largest standard error with which the promised slowdown is found: effect / (t + t).
 
@@ -84,7 +93,7 @@ class Rule:
         if pairs < 2:
             return 0.0
         freedom = pairs - 1
-        reach = _t(1 - self.level / tests, freedom) + _t(power or self.power, freedom)
+        reach = _t(1 - self.level_of(tests), freedom) + _t(power or self.power, freedom)
         return math.log1p(self.promise_of(metric)) / reach
 
 
@@ -92,20 +101,24 @@ class Rule:
 class Sample:
     """What the process pairs say of one metric of one workload.
 
-    `ratios`: one mean of log(head / base) for each pair that has one, in the order of measuring.
-    `couples` of slices were measured, of which `bad` ones are left out, `generator` of them because
-    the generator was at fault. `head_alone` pairs have most of head's slices bad by head's own
-    conduct and base's good; `base_alone` the other way round. `why_bad` are the reasons told.
+    `ratios`: one mean of log(head / base) for each of the `pairs` that has one, in the order of
+    measuring. `couples` of slices were measured, of which `bad` ones are left out, `generator` of
+    them because the generator was at fault. In `head_bad` couples head could not be measured by its
+    own conduct, in `base_bad` base; `head_worse` pairs have more of head's, `base_worse` of base's.
+    `why_bad` are the reasons told.
     """
 
     workload: str
     metric: str
     ratios: tuple[float, ...]
     couples: int
+    pairs: int = 0
     bad: int = 0
     generator: int = 0
-    head_alone: int = 0
-    base_alone: int = 0
+    base_bad: int = 0
+    head_bad: int = 0
+    base_worse: int = 0
+    head_worse: int = 0
     why_bad: tuple[str, ...] = ()
 
 
@@ -113,8 +126,9 @@ class Sample:
 class Finding:
     """What one metric says: head / base with its interval, and what follows from it.
 
-    `error` is the standard error of the mean log-ratio, `error_limit` the largest one that keeps
-    the promise; `p` is of the one-sided test that head is not slower.
+    The interval is two-sided, of `confidence`: either end is where a one-sided test at the level
+    ends. `error` is the standard error of the mean log-ratio, `error_limit` the largest one that
+    keeps the promise; `p` is of the one-sided test that head is not slower.
     """
 
     workload: str
@@ -127,6 +141,7 @@ class Finding:
     ratio: float | None = None
     low: float | None = None
     high: float | None = None
+    confidence: float | None = None
     p: float | None = None
     error: float | None = None
     error_limit: float | None = None
@@ -186,7 +201,7 @@ def standard_error(ratios: Sequence[float]) -> float:
 
 def judge(sample: Sample, rule: Rule, tests: int) -> Finding:
     """What one metric says, as one of so many `tests` that share the rate of false alarms."""
-    level, n = rule.level / tests, len(sample.ratios)
+    level, n = rule.level_of(tests), len(sample.ratios)
     margin, promise = rule.margin_of(sample.metric), rule.promise_of(sample.metric)
     what = f"{sample.metric} of {sample.workload}" if sample.workload else sample.metric
 
@@ -202,11 +217,8 @@ def judge(sample: Sample, rule: Rule, tests: int) -> Finding:
             **figures,
         )
 
-    if _conduct_differs(sample, level):
-        pairs = f"{sample.head_alone} process pairs"
-        return found(
-            "regression", f"in {pairs} head could not be measured and base could{_why(sample)}"
-        )
+    if _conduct_differs(sample, CONDUCT_SHARE * rule.level / tests):
+        return found("regression", f"head cannot be measured where base can{_of_conduct(sample)}")
     if sample.couples and sample.couples - sample.bad < rule.valid_share * sample.couples:
         return found("inconclusive", _too_many_bad(sample))
     if n < LEAST_PAIRS:
@@ -214,14 +226,22 @@ def judge(sample: Sample, rule: Rule, tests: int) -> Finding:
             "inconclusive",
             f"measured in {n} process pairs, at least {LEAST_PAIRS} are needed{_why(sample)}",
         )
+    if 2 * n < sample.pairs:
+        return found(
+            "inconclusive", f"only {n} of {sample.pairs} process pairs were measured{_why(sample)}"
+        )
     sign = SLOWER_SIGN[sample.metric]
     interval = mean_interval(sample.ratios, 1 - 2 * level)
     ratio, slowdown = interval.exp(), sign * interval.estimate
     error, limit = standard_error(sample.ratios), rule.error_limit(sample.metric, n, tests)
     p = float(stats.t.sf(slowdown / error, n - 1)) if error else float(slowdown <= 0)
     outcome, meaning = _meaning(slowdown, p, error, limit, n, margin, promise, level, rule)
-    if trend := drift(sample.ratios, level):
-        outcome, meaning = "inconclusive", f"the machine drifted: {trend}"
+    if outcome == "pass" and sample.head_worse - sample.base_worse >= SUSPECT_PAIRS:
+        outcome, meaning = "inconclusive", f"but head is hard to measure{_of_conduct(sample)}"
+    if line := drift(sample.ratios, level):
+        shown_line = f"head / base went from {math.exp(line[0]):.3f} to {math.exp(line[1]):.3f}"
+        if outcome != "regression" or min(sign * end for end in line) <= math.log1p(margin):
+            outcome, meaning = "inconclusive", f"the machine drifted: {shown_line}"
     shown = f"head / base {ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
     return found(
         outcome,
@@ -229,6 +249,7 @@ def judge(sample: Sample, rule: Rule, tests: int) -> Finding:
         ratio=ratio.estimate,
         low=ratio.low,
         high=ratio.high,
+        confidence=1 - 2 * level,
         p=p,
         error=error,
         error_limit=limit,
@@ -251,7 +272,7 @@ def _meaning(
     However noisy, it is a pass where nothing beyond the margin is left: head may be far faster.
     """
     if p <= level and slowdown > math.log1p(margin):
-        return "regression", f"slower, and by more than {margin:.1%}"
+        return "regression", f"slower beyond chance, and the estimate beyond {margin:.1%}"
     worst = slowdown + _t(1 - rule.level, pairs - 1) * error
     if error > limit and worst >= math.log1p(margin):
         return (
@@ -261,28 +282,38 @@ def _meaning(
     if worst >= math.log1p(promise):
         return "inconclusive", f"{promise:.1%} slower is neither shown nor excluded"
     if p <= level:
-        return "pass", f"slower, but not by more than {margin:.1%}"
+        return "pass", f"slower beyond chance, but the estimate within {margin:.1%}"
     return "pass", f"not slower by {promise:.1%}"
 
 
-def drift(ratios: Sequence[float], level: float) -> str | None:
-    """Say how the ratios move over the gate, if chance draws such a line more rarely than that."""
+def drift(ratios: Sequence[float], level: float) -> tuple[float, float] | None:
+    """Where the log-ratios began and ended, if chance draws such a line more rarely than that."""
     n = len(ratios)
     if n < 6 or max(ratios) == min(ratios):
         return None
     line = stats.linregress(range(n), ratios)
     if not line.pvalue < level:
         return None
-    first, last = line.intercept, line.intercept + line.slope * (n - 1)
-    return f"head / base went from {math.exp(first):.3f} to {math.exp(last):.3f}"
+    return float(line.intercept), float(line.intercept + line.slope * (n - 1))
 
 
 def _conduct_differs(sample: Sample, level: float) -> bool:
-    """A sign test on the pairs in which one side alone could not be measured."""
-    discordant = sample.head_alone + sample.base_alone
-    if not discordant:
-        return False
-    return bool(stats.binom.sf(sample.head_alone - 1, discordant, 0.5) <= level)
+    """A sign test on the pairs in which one side was measured less often than the other.
+
+    Head in no couple and base in all is no chance, over as many pairs as a decision needs at least.
+    """
+    never = sample.head_bad == sample.couples and not sample.base_bad
+    if never and sample.head_worse >= LEAST_PAIRS:
+        return True
+    discordant = sample.head_worse + sample.base_worse
+    return bool(discordant and stats.binom.sf(sample.head_worse - 1, discordant, 0.5) <= level)
+
+
+def _of_conduct(sample: Sample) -> str:
+    return (
+        f": in {sample.head_bad} of {sample.couples} couples of slices head could not be measured, "
+        f"in {sample.base_bad} base{_why(sample)}"
+    )
 
 
 def _too_many_bad(sample: Sample) -> str:

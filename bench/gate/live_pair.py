@@ -73,6 +73,10 @@ class LivePair:
         """The processes of a side."""
         return self._processes[side].pids()
 
+    def threads(self, side: Side) -> int:
+        """How many threads a side has, in all of its processes."""
+        return self._processes[side].sample().threads
+
     def ask(self, side: Side, order: Line) -> Line:
         """Some requests that need not succeed: the slices will show what is wrong."""
         try:

@@ -6,11 +6,12 @@ Decides nothing but when enough was measured, for which it looks at standard err
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bench.gate.arms import Arm
 from bench.gate.decide import Rule, is_precise
-from bench.gate.first_look import Known, look_at, rate_rps
+from bench.gate.first_look import Known, look_at, rate_rps, sharing_note
 from bench.gate.live_pair import CLOSED_STEPS, OPEN_STEPS, LivePair, Order
 from bench.gate.orders import closed_order, line_of, open_order, probe_order
 from bench.gate.pairs import SIDES, Design, PlannedPair, Regime, Side, couple_orders, plan_pair
@@ -19,9 +20,11 @@ from bench.gate.workload import Workload
 from bench.measure.cores import CoreChoice
 from bench.measure.generator import LastingGenerator, spin_ns_on
 from bench.measure.machine import steal_s
+from bench.measure.process import TargetError
 
 Line = dict[str, Any]
 REGIMES: tuple[Regime, Regime] = ("closed", "open")
+GROUPING = Path("/proc/sys/kernel/sched_autogroup_enabled")
 # More than this, and it is said that the least number of pairs did not fit into the budget.
 OVER_BUDGET = 1.1
 
@@ -39,6 +42,12 @@ class Measured:
     def metrics(self) -> dict[str, tuple[str, ...]]:
         """What is decided on, by workload."""
         return {name: known.metrics for name, known in self.known.items()}
+
+    @property
+    def failures(self) -> list[str]:
+        """How head failed where base did not. Raises UserError where nothing compares."""
+        of_replies = [failure for known in self.known.values() for failure in known.failures]
+        return [*of_replies, *failures_of(self.lines)]
 
     @property
     def tests(self) -> int:
@@ -89,7 +98,7 @@ class PairsOfProcesses:
                 if done.pairs == 1:
                     self._look_at_files()
                 tell(self._progress(least))
-                if failures_of(done.lines):
+                if done.failures:
                     done.ended = "head failed requests"
                     return done
                 if done.pairs >= least and self._is_enough(budget_s, most, rule):
@@ -146,6 +155,8 @@ class PairsOfProcesses:
             is_needed = regime in names and (workload.name, regime) not in self._precise
             if is_needed or (regime == "closed" and "open" in names and known.rate_rps is None):
                 self._couples(pair, workload, regime, plan)
+            if self._design.at_once and (regime, plan.index) == ("closed", 0):
+                known.notes.extend(_of_sharing(pair))
             if "open" in names and known.rate_rps is None:
                 known.rate_rps = workload.rate_rps or rate_rps(
                     pair, workload, known, self._design, self._cores, self.measured.lines
@@ -161,7 +172,9 @@ class PairsOfProcesses:
             if regime == "open" and not self.measured.known[workload.name].rate_rps:
                 return
             stolen_s, began_s = steal_s(self._cores.server), time.monotonic()
+            pids = {side: pair.pids(side) for side in SIDES}
             figures = self._couple(pair, workload, regime, plan, couple, order)
+            changed = {side: pair.pids(side) != pids[side] for side in SIDES}
             for number, side in enumerate(order):
                 place = {
                     "pair": plan.index,
@@ -173,6 +186,7 @@ class PairsOfProcesses:
                     "t_s": round(time.monotonic() - self._began_s, 3),
                     "steal_s": _since(stolen_s, steal_s(self._cores.server)),
                     "couple_s": round(time.monotonic() - began_s, 3),
+                    "processes_changed": changed[side],
                 }
                 line = line_of(figures[side], place)
                 self.measured.lines.append(line)
@@ -192,7 +206,14 @@ class PairsOfProcesses:
         urls = {side: pair.url(side, workload.path) for side in SIDES}
         if regime == "closed":
             loads = {
-                side: closed_order(urls[side], workload, design, pair.pids(side), shared=shared)
+                side: closed_order(
+                    urls[side],
+                    workload,
+                    design,
+                    pair.pids(side),
+                    status=known.status,
+                    shared=shared,
+                )
                 for side in SIDES
             }
             if design.at_once:
@@ -208,12 +229,30 @@ class PairsOfProcesses:
             "spin_ns": spin_ns_on(self._cores),
         }
         loads = {
-            side: open_order(urls[side], workload, design, pair.pids(side), arrivals, shared=shared)
+            side: open_order(
+                urls[side],
+                workload,
+                design,
+                pair.pids(side),
+                arrivals,
+                status=known.status,
+                shared=shared,
+            )
             for side in SIDES
         }
         if design.at_once:
             return pair.at_once(loads, order, OPEN_STEPS)
         return pair.one_by_one(loads, order)
+
+
+def _of_sharing(pair: LivePair) -> list[str]:
+    """What is to be known of how the two share the cores, once both have been loaded."""
+    try:
+        base, head = (pair.threads(side) for side in SIDES)
+        note = sharing_note(base, head, GROUPING.read_text())
+    except (OSError, TargetError):  # an old kernel, or a side that has ended: the slices show that
+        return []
+    return [note] if note else []
 
 
 def _since(before_s: float | None, after_s: float | None) -> float | None:

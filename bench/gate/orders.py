@@ -4,15 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.gate.pairs import Design
+from bench.gate.slices import ARRIVALS_FOR_P99
 from bench.gate.workload import Workload
 from bench.measure.rate_trials import ENDLESS_S
-from bench.measure.slice import SATURATED_DELAYS, SHARE_OF_EACH, STRETCH, drain_s
+from bench.measure.slice import SATURATED_DELAYS, SHARE_OF_EACH, STRETCH
 
 COMPLETIONS_PER_CONNECTION = 10
 COMPLETIONS_SATURATED = 3
 WARMUP_LIMIT_S = 5.0
 WINDOW_LIMIT_S = 15.0
 OPEN_WARMUP_S = 0.15
+OPEN_LIMIT_S = 5.0
+# The generator looks ten times a second, at some thousands of connections at a time.
+TIMEOUT_NOTICED_S = 1.0
 # So many times what a request takes alone, an open loop runs before it is measured.
 WARMUP_REQUESTS = 4
 
@@ -26,6 +30,7 @@ _TAKEN = (
     "settled",
     "throughput_rps",
     "offered_rps",
+    "scheduled",
     "sent_rps",
     "errors",
     "response_time_ms",
@@ -48,13 +53,18 @@ _TAKEN = (
 
 
 def closed_order(
-    url: str, workload: Workload, design: Design, pids: Sequence[int], *, shared: bool
+    url: str,
+    workload: Workload,
+    design: Design,
+    pids: Sequence[int],
+    *,
+    status: int | None,
+    shared: bool,
 ) -> dict[str, Any]:
-    """A slice of the saturated closed loop."""
+    """A slice of the saturated closed loop; `status` is what every reply has to have."""
     connections, delay_s = workload.connections, workload.delay_s
     return {
-        "url": url,
-        "connections": connections,
+        **_asked(url, workload, status),
         "delay_s": delay_s,
         "window_s": design.closed_s,
         "bursts": design.bursts,
@@ -65,7 +75,6 @@ def closed_order(
         "share_of_each": SHARE_OF_EACH,
         "stretched_s": STRETCH * design.closed_s,
         "warmup_limit_s": WARMUP_LIMIT_S,
-        "drain_s": drain_s(delay_s),
         "watched_pids": list(pids),
         "shares_core": shared,
     }
@@ -78,9 +87,10 @@ def open_order(
     pids: Sequence[int],
     arrivals: Mapping[str, Any],
     *,
+    status: int | None,
     shared: bool,
 ) -> dict[str, Any]:
-    """A slice of the open loop.
+    """A slice of the open loop; `status` is what every reply has to have.
 
     `arrivals` are those of the other side's slice: `rate_rps`, `seed`, `spin_ns`, and `alone_ms`,
     what a request takes when nothing else is asked. Two generators on one core do not spin.
@@ -92,15 +102,29 @@ def open_order(
         "seed": arrivals["seed"],
     }
     return {
-        "url": url,
-        "connections": workload.connections,
+        **_asked(url, workload, status),
         "warmup_s": max(OPEN_WARMUP_S, WARMUP_REQUESTS * alone_s),
-        "window_s": design.open_s,
-        "drain_s": drain_s(max(workload.delay_s, alone_s)),
+        "window_s": open_window_s(design, arrivals["rate_rps"]),
         "spin_ns": 0 if design.at_once else arrivals["spin_ns"],
         "schedule": schedule,
         "watched_pids": list(pids),
         "shares_core": shared,
+    }
+
+
+def open_window_s(design: Design, rate_rps: float) -> float:
+    """How long an open loop is measured: until a p99 is not just the slowest reply, if possible."""
+    return max(design.open_s, min(OPEN_LIMIT_S, 1.1 * ARRIVALS_FOR_P99 / rate_rps))
+
+
+def _asked(url: str, workload: Workload, status: int | None) -> dict[str, Any]:
+    """What is common to both: after the window every request is answered or has failed."""
+    return {
+        "url": url,
+        "connections": workload.connections,
+        "status": status,
+        "request_timeout_s": workload.request_timeout_s,
+        "drain_s": workload.request_timeout_s + TIMEOUT_NOTICED_S,
     }
 
 

@@ -15,8 +15,8 @@ SIGNS = {"pass": "✅", "regression": "❌", "inconclusive": "❔"}
 UNITS = {
     "throughput": "throughput",
     "cpu": "CPU per request",
-    "p50": "p50 at half load",
-    "p99": "p99 at half load",
+    "p50": "p50, open loop",
+    "p99": "p99, open loop",
     "time": "time",
 }
 MEANING = {
@@ -39,7 +39,7 @@ def decision_content(decision: Decision) -> dict[str, Any]:
 def terminal(gate: Content) -> str:
     """A table of what each metric says, the answer, and what it rests on."""
     findings = gate["decision"]["findings"]
-    rows = [("", "head / base", "interval", "pairs", "margin", "answer"), *map(_row, findings)]
+    rows = [("", *_heads(findings)), *map(_row, findings)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     table = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -66,10 +66,11 @@ def markdown(gate: Content) -> str:
         f"### {SIGNS[outcome]} Performance gate: {outcome}",
         "",
         f"{MEANING[outcome].capitalize()}. Base is `{_code(gate['base']['source'])}`, head is "
-        f"`{_code(gate['head']['source'])}`; {gate['pairs']} pairs of fresh processes, interleaved "
-        f"on one machine, {gate['elapsed_s']:.0f} s.",
+        f"`{_code(gate['head']['source'])}`; {gate['pairs']} pairs of fresh processes, measured "
+        f"{'in turns' if gate['in_turns'] else 'at once'} on one machine, "
+        f"{gate['elapsed_s']:.0f} s.",
         "",
-        "| | head / base | interval | pairs | margin | answer |",
+        f"| | {' | '.join(_heads(decision['findings']))} |",
         "|---|---|---|---|---|---|",
     ]
     rows = [_row(finding) for finding in decision["findings"]]
@@ -138,6 +139,13 @@ def _element(name: str, said: Mapping[str, str]) -> ElementTree.Element:
 def _printable(text: str) -> str:
     """XML has no place for control characters, which a server's last output may hold."""
     return "".join(c if c in "\n\t" or c >= " " else "?" for c in text)
+
+
+def _heads(findings: Sequence[Content]) -> tuple[str, ...]:
+    """The heads of the table; the interval is of the level of the test, as a share of both ends."""
+    confidence = next((f["confidence"] for f in findings if f.get("confidence")), None)
+    interval = "interval" if confidence is None else f"{confidence:.1%} interval"
+    return "head / base", interval, "pairs", "margin", "answer"
 
 
 def _row(finding: Content) -> tuple[str, ...]:

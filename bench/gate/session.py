@@ -21,7 +21,7 @@ from bench.gate.outputs import decision_content
 from bench.gate.pairs import SIDES, Side, design_for
 from bench.gate.record import Record, new_folder, write_text
 from bench.gate.settings import Settings
-from bench.gate.slices import failures_of, pair_ratios_of, samples_of
+from bench.gate.slices import pair_ratios_of, samples_of
 from bench.measure import machine
 from bench.measure.cores import CoreChoice, cores_here
 from bench.measure.interrupts import InterruptedRunError, held_back, interruptible
@@ -63,7 +63,7 @@ def hold_gate(
         least, most = settings.least_pairs, settings.most_pairs
         measured = gate.run(settings.budget_s, least, most, rule, tell)
         samples = samples_of(measured.lines, measured.metrics)
-        decision = decide(samples, rule, failures_of(measured.lines))
+        decision = decide(samples, rule, measured.failures)
         begun.record.update(
             ended=measured.ended,
             pairs=measured.pairs,
@@ -90,7 +90,8 @@ def hold_micro(
 ) -> dict[str, Any]:
     """The same on the micro-benchmarks below a path; `export` gets head's as pytest-benchmark's."""
     command = micro.command_for(path, MICRO_S)
-    settings = replace(settings, recipe=replace(settings.recipe, command=command, serves=False))
+    recipe = replace(settings.recipe, command=command, serves=False)
+    settings = replace(settings, recipe=recipe, in_turns=True)
     rule = settings.rule
     with _begun(asked, settings, out, tell) as begun:
         for side, arm in begun.arms.items():
@@ -210,6 +211,7 @@ def _about(arms: Mapping[Side, Arm], settings: Settings, cores: CoreChoice) -> d
             "promises": dict(settings.promises),
             "level": settings.rule.level,
             "power": settings.rule.power,
+            "valid_share": settings.rule.valid_share,
         },
         "budget_s": settings.budget_s,
         "least_pairs": settings.least_pairs,
@@ -233,7 +235,7 @@ def _notes(arms: Mapping[Side, Arm], cores: CoreChoice) -> list[str]:
 
 def _of_measured(measured: Measured, *, in_turns: bool) -> list[str]:
     """What a reader should know of the measurement."""
-    notes = []
+    notes = [note for known in measured.known.values() for note in known.notes]
     sides = 1 if in_turns else len(SIDES)  # that use the same cores at once
     for name in measured.known:
         busy = [

@@ -16,6 +16,7 @@ from bench.gate.slices import METRICS
 from bench.gate.workload import (
     DEFAULT_CONNECTIONS,
     DEFAULT_PATH,
+    REQUEST_TIMEOUT_S,
     Workload,
     checked_metrics,
     checked_path,
@@ -32,6 +33,7 @@ _KEYS = {
     "extras",
     "env",
     "ready_timeout",
+    "request_timeout",
     "path",
     "connections",
     "workloads",
@@ -59,6 +61,7 @@ class Settings:
     promises: Mapping[str, float] = field(default_factory=dict)
     budget_s: float = DEFAULT_BUDGET_S
     in_turns: bool = False
+    request_timeout_s: float = REQUEST_TIMEOUT_S
     least_pairs: int = LEAST_PAIRS
     most_pairs: int = 1000
     seed: int = 1
@@ -73,15 +76,24 @@ class Settings:
         """The workloads, of which there is one where no list is given."""
         listed = self.workloads or (Workload(self.path, self.connections),)
         return tuple(
-            replace(each, metrics=self.metrics if each.metrics is None else each.metrics)
+            replace(
+                each,
+                metrics=self.metrics if each.metrics is None else each.metrics,
+                request_timeout_s=self.request_timeout_s,
+            )
             for each in listed
         )
 
     def overridden(self, **options: Any) -> "Settings":
-        """The same with every option that is given; a path or connections replace all workloads."""
+        """The same with every option that is given.
+
+        A path or connections replace all workloads; metrics are those of every workload.
+        """
         given = {key: value for key, value in options.items() if value is not None}
         if "path" in given or "connections" in given:
             given["workloads"] = ()
+        elif "metrics" in given:
+            given["workloads"] = tuple(replace(each, metrics=None) for each in self.workloads)
         return replace(self, **given)
 
 
@@ -104,7 +116,10 @@ def read_settings(file: Path = OWN_FILE) -> Settings:
         margins=_shares(table.get("margins", {}), f"{where} margins"),
         promises=_shares(table.get("promises", {}), f"{where} promises"),
     )
-    budget = table.get("budget")
+    names = [each.name for each in settings.workloads]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"{where} workloads: {twice[0]} is there more than once")
+    budget, timeout = table.get("budget"), table.get("request_timeout")
     given: dict[str, Any] = {
         "path": _path_in(table, where),
         "connections": _connections_in(table, where),
@@ -113,6 +128,9 @@ def read_settings(file: Path = OWN_FILE) -> Settings:
         "budget_s": None
         if budget is None
         else parse_budget_s(text(budget, where), f"{where} budget"),
+        "request_timeout_s": None
+        if timeout is None
+        else parse_budget_s(text(timeout, where), f"{where} request_timeout"),
         "in_turns": _truth(table.get("in_turns"), f"{where} in_turns"),
     }
     return replace(settings, **{key: value for key, value in given.items() if value is not None})

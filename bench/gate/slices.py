@@ -14,7 +14,7 @@ from bench.gate.decide import Sample
 
 Line = Mapping[str, Any]
 METRICS: Mapping[str, str] = {"throughput": "closed", "cpu": "closed", "p50": "open", "p99": "open"}
-WORST_SHARE = 0.5
+ARRIVALS_FOR_P99 = 100  # of fewer, it is the slowest reply
 
 
 def samples_of(lines: Sequence[Line], metrics: Mapping[str, Sequence[str]]) -> list[Sample]:
@@ -31,18 +31,21 @@ def sample_of(lines: Sequence[Line], workload: str, metric: str) -> Sample:
     pairs = list(_pairs(lines, workload, METRICS[metric]).values())
     couples = [couple for pair in pairs for couple in pair]
     bad = [each for each in couples if _log_ratio(each, metric) is None]
-    sides = [side for couple in bad for side in couple]
-    conduct = [_alone(pair, metric) for pair in pairs]
+    reasons = [r for couple in bad for side in couple for r in _reasons(side, metric)]
+    by_pair = [_misbehaved(pair, metric) for pair in pairs]
     return Sample(
         workload=workload,
         metric=metric,
         ratios=tuple(r for pair in pairs if (r := pair_ratio(pair, metric)) is not None),
+        pairs=len(pairs),
         couples=len(couples),
         bad=len(bad),
         generator=sum(any(_is_generators(side) for side in couple) for couple in bad),
-        head_alone=conduct.count("head"),
-        base_alone=conduct.count("base"),
-        why_bad=tuple(dict.fromkeys(r for side in sides for r in side["invalid_reasons"])),
+        base_bad=sum(base for base, _ in by_pair),
+        head_bad=sum(head for _, head in by_pair),
+        base_worse=sum(base > head for base, head in by_pair),
+        head_worse=sum(head > base for base, head in by_pair),
+        why_bad=tuple(dict.fromkeys(reasons)),
     )
 
 
@@ -70,11 +73,8 @@ def pair_ratio(pair: Sequence[tuple[Line, Line]], metric: str) -> float | None:
 
 
 def value_of(line: Line, metric: str) -> float | None:
-    """A metric if it is a positive number that can be compared.
-
-    What is invalid is never compared, and a percentile that is only a lower bound tells nothing.
-    """
-    if not line["valid"]:
+    """A metric if it is a positive number that can be compared, and nothing speaks against it."""
+    if _reasons(line, metric):
         return None
     if metric == "throughput":
         value = line.get("throughput_rps")
@@ -82,8 +82,29 @@ def value_of(line: Line, metric: str) -> float | None:
         value = line.get("server_cpu_us_per_request")
     else:
         value = (line.get("response_time_ms") or {}).get(metric)
-        value = None if metric in line.get("at_least", ()) else value
     return value if value and math.isfinite(value) and value > 0 else None
+
+
+def _reasons(line: Line, metric: str) -> list[str]:
+    """Why a slice is not compared.
+
+    It is invalid, or the percentile is only a lower bound, or nobody is to blame: see `_excused`.
+    """
+    if not line["valid"]:
+        return list(line["invalid_reasons"])
+    if metric in line.get("at_least", ()):
+        return [f"{metric} is a lower bound: requests were still waiting"]
+    return _excused(line, metric)
+
+
+def _excused(line: Line, metric: str) -> list[str]:
+    """What makes a slice useless for a metric through nobody's fault."""
+    if metric == "cpu" and line.get("processes_changed"):
+        return ["processes came or went, whose CPU is not known"]
+    scheduled = line.get("scheduled")
+    if metric == "p99" and scheduled is not None and scheduled < ARRIVALS_FOR_P99:
+        return [f"{scheduled} arrivals in a slice, p99 needs {ARRIVALS_FOR_P99}"]
+    return []
 
 
 def failures_of(lines: Iterable[Line]) -> list[str]:
@@ -148,13 +169,15 @@ def _is_generators(line: Line) -> bool:
     return bool(line.get("generator_at_fault"))
 
 
-def _alone(pair: Sequence[tuple[Line, Line]], metric: str) -> str | None:
-    """The side of a pair that alone could not be measured in most couples, by its own conduct."""
-    misbehaved = [
-        [value_of(side, metric) is None and not _is_generators(side) for side in couple]
-        for couple in pair
-    ]
-    base, head = (sum(each[side] for each in misbehaved) for side in (0, 1))
-    if head > WORST_SHARE * len(pair) and not base:
-        return "head"
-    return "base" if base > WORST_SHARE * len(pair) and not head else None
+def _misbehaved(pair: Sequence[tuple[Line, Line]], metric: str) -> tuple[int, int]:
+    """In how many couples base, and head, could not be measured, by their own conduct."""
+
+    def count(side: int) -> int:
+        return sum(
+            value_of(couple[side], metric) is None
+            and not _is_generators(couple[side])
+            and not (couple[side]["valid"] and _excused(couple[side], metric))
+            for couple in pair
+        )
+
+    return count(0), count(1)

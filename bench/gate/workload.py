@@ -9,6 +9,7 @@ OF_ALL_WORK = ("throughput", "cpu")
 OF_WAITING_WORK = ("throughput", "cpu", "p50", "p99")
 DEFAULT_PATH = "/delay=20ms"
 DEFAULT_CONNECTIONS = 512
+REQUEST_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Workload:
 
     `metrics` None: throughput and CPU, and where the work waits p50 and p99 as well. `rate_rps`
     None: the open loop offers half of base's capacity. `delay_s`: how long a request waits, where
-    that is known for certain.
+    that is known for certain. A request that is not answered in `request_timeout_s` has failed.
     """
 
     path: str = DEFAULT_PATH
@@ -26,6 +27,7 @@ class Workload:
     rate_rps: float | None = None
     arrivals: str = "constant"
     delay_s: float = 0.0
+    request_timeout_s: float = REQUEST_TIMEOUT_S
 
     @property
     def name(self) -> str:

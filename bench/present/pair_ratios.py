@@ -22,8 +22,8 @@ COLORS = {"pass": BLUE, "regression": VERMILION, "inconclusive": GREY}
 NAMES = {
     "throughput": "throughput",
     "cpu": "CPU per request",
-    "p50": "p50 at half load",
-    "p99": "p99 at half load",
+    "p50": "p50, open loop",
+    "p99": "p99, open loop",
 }
 PANEL_INCHES, PANELS_A_ROW = (3.1, 3.0), 4
 

@@ -61,9 +61,8 @@ class Server(socketserver.ThreadingTCPServer):
         )
         self.dies_on, self.dies_after = options.dies_on, options.dies_after
         self.changes_after = options.changes_after
-        self.hangs_after, self.leaks, self.floods = (
-            options.hangs_after, options.leaks, options.floods,
-        )  # fmt: skip
+        self.hangs_after, self.hangs_every = options.hangs_after, options.hangs_every
+        self.leaks, self.floods = options.leaks, options.floods
         self.work_delay_s = float(options.work_delay.removesuffix("ms")) / 1000
         self.leaked: list[int] = []
         self.seen = self.replies = 0
@@ -76,11 +75,14 @@ class Server(socketserver.ThreadingTCPServer):
             self.replies += 1
             if self.hangs_after and self.replies > self.hangs_after:
                 threading.Event().wait()
+            hangs = self.hangs_every and self.replies % self.hangs_every == 0
             if self.leaks:
                 self.leaked.append(os.dup(0))
             if self.floods:
                 print("x" * 100_000, flush=True)
             changed = self.changes_after and self.replies > self.changes_after
+        if hangs:
+            threading.Event().wait()
         return self.work_reply.replace(b"odd", b"ood") if changed else self.work_reply
 
     def note(self, path: str) -> None:
@@ -111,6 +113,7 @@ def main() -> None:
     parser.add_argument("--work-status", type=int, help="for all but /")
     parser.add_argument("--body", default="odd")
     parser.add_argument("--hangs-after", type=int, help="that many replies to work, for ever")
+    parser.add_argument("--hangs-every", type=int, help="so manieth reply to work, for ever")
     parser.add_argument("--leaks", action="store_true", help="a descriptor with each reply")
     parser.add_argument("--floods", action="store_true", help="its output with each reply")
     parser.add_argument("--deaf", action="store_true", help="to SIGTERM")

@@ -33,6 +33,7 @@ def content(*failures: str, **shifts: float | None) -> dict[str, Any]:
         "head": {"source": "`x` (abcdef0123)"},
         "pairs": 10,
         "elapsed_s": 120.0,
+        "in_turns": False,
         "notes": ["server and generator share a core"],
         "pair_ratios": {WORK: ratios},
         "decision": decision_content(decide(samples, failures=failures)),
@@ -44,7 +45,9 @@ def test_the_table_has_a_row_for_each_metric_and_the_answer_with_its_reasons() -
     assert said[0] == "base: main (0123456789)"
     assert re.match(r"CPU per request, \S+ at 8 connections +1\.105 +\[1\.\d+, 1\.\d+\] +10 +2\.0%",
                     said[3])  # fmt: skip
-    assert re.match(r"p99 at half load, .* - +- +0 +2\.0% +inconclusive$", said[4])
+    assert re.match(r"p99, open loop, .* - +- +0 +2\.0% +inconclusive$", said[4])
+    # Two tests share nine tenths of the 1%, on either side of an interval.
+    assert re.match(r" +head / base +99\.1% interval +pairs", said[2])
     assert "note: server and generator share a core" in said
     assert "regression: head is slower than base, or fails" in said
     assert len([line for line in said if line.startswith("  ")]) >= 1
@@ -54,6 +57,8 @@ def test_a_comment_says_what_was_compared_and_breaks_no_table() -> None:
     comment = markdown(content(cpu=0.0))
     assert comment.startswith("### ✅ Performance gate: pass\n")
     assert "Base is `main (0123456789)`, head is `'x' (abcdef0123)`; 10 pairs" in comment
+    assert "measured at once on one machine, 120 s" in comment
+    assert "measured in turns on" in markdown(content(cpu=0.0) | {"in_turns": True})
     (row,) = [line for line in comment.splitlines() if line.startswith("| CPU")]
     assert row.replace("\\|", "").count("|") == 7
     assert row.endswith("| pass |")
@@ -206,3 +211,6 @@ def test_the_example_in_the_document_is_read_as_it_stands(tmp_path: Path) -> Non
     assert settings.recipe.command == "uvicorn app:app --port {port}"
     assert [each.connections for each in settings.asked] == [64, 512]
     assert settings.asked[1].rate_rps == 800
+    assert settings.asked[1].metrics == ("throughput", "p99")
+    assert settings.overridden(metrics=("cpu",)).asked[1].metrics == ("cpu",)
+    assert settings.overridden(metrics=("cpu",)).asked[1].rate_rps == 800

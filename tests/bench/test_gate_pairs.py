@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UserError
-from bench.gate.first_look import half_of_capacity_rps
+from bench.gate.first_look import half_of_capacity_rps, sharing_note
+from bench.gate.orders import open_window_s
 from bench.gate.pairs import (
     CLOSED_AT_ONCE,
     CLOSED_IN_TURNS,
     PAIRS_IN_BUDGET,
+    Design,
     couple_orders,
     design_for,
     plan_pair,
@@ -98,3 +100,20 @@ def test_the_open_loop_offers_half_of_what_base_can_do() -> None:
 def test_a_budget_of_nothing_is_refused() -> None:
     with pytest.raises(UserError, match="budget: 0 s for 1 workloads"):
         design_for(0.0, 1, is_open=True)
+
+
+@pytest.mark.parametrize(
+    ("rate_rps", "window_s"), [(1000.0, 1.0), (111.0, 1.0), (55.0, 2.0), (22.0, 5.0), (1.0, 5.0)]
+)
+def test_an_open_loop_lasts_for_a_hundred_arrivals_or_five_seconds(
+    rate_rps: float, window_s: float
+) -> None:
+    assert open_window_s(Design(open_s=1.0), rate_rps) == pytest.approx(window_s)
+
+
+def test_unequal_threads_are_told_where_the_kernel_shares_by_thread() -> None:
+    assert sharing_note(4, 4, "0\n") is None
+    assert sharing_note(4, 1, "1\n") is None
+    note = sharing_note(4, 1, "0\n")
+    assert note is not None
+    assert note.startswith("head has 1 threads, base 4, and this kernel shares the cores by thread")

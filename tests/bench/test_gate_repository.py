@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,31 @@ def test_a_side_that_runs_the_files_of_the_other_is_refused(repo: Repo, tmp_path
     installed.parent.mkdir(parents=True)
     file.rename(installed)
     require_own_files(both, compiled, repo.folder)
+
+
+@pytest.mark.parametrize("folder", ["", "src/"])
+def test_a_side_that_runs_an_installed_copy_of_the_project_is_refused(
+    repo: Repo, tmp_path: Path, folder: str
+) -> None:
+    """Both sides import the same package from one place, whatever their checkouts have."""
+    repo.write(f"{folder}shop/cart.py", "PRICE = 1\n")
+    repo.commit("a package")
+    base = repo.git("rev-parse", "HEAD")
+    repo.write(f"{folder}shop/cart.py", "PRICE = 2\n")
+    repo.commit("slow")
+    both = arms(base, "HEAD", tmp_path)
+    compiled = tmp_path / "compiled"
+    installed = compiled / "base" / "opt" / "lib" / "site-packages"
+    (installed / "shop").mkdir(parents=True)
+    (installed / "shop" / "basket.cpython-311.pyc").touch()
+    require_own_files(both, compiled, repo.folder)
+    (installed / "shop" / "cart.cpython-311.pyc").touch()
+    with pytest.raises(
+        UserError, match=r"base runs an installed copy .*/site-packages/shop/cart.py"
+    ):
+        require_own_files(both, compiled, repo.folder)
+    own = {side: replace(arm, environment=Path("/opt")) for side, arm in both.items()}
+    require_own_files(own, compiled, repo.folder)
 
 
 def test_a_commit_that_does_not_start_is_told_with_its_output(
@@ -427,6 +453,11 @@ def test_what_the_file_says_goes_into_the_gate(
         ("margin = true", "[gate] margin: must be a share such as 0.02, not True"),
         ('metrics = ["p98"]', "[gate]: metrics 'p98': choose from"),
         ("workloads = [1]", "[gate] workloads 1: must be a table"),
+        (
+            'workloads = [{path = "/", rate = 4}, {path = "/", rate = 8}]',
+            "[gate] workloads: / at 512 connections is there more than once",
+        ),
+        ('request_timeout = "soon"', "[gate] request_timeout"),
         ('workloads = [{path = "x"}]', "[gate] workloads 1 path: must begin with a slash"),
         ("promises = {p99 = 0.01}", "promise for p99 0.01: give more than its margin"),
         ('budget = "3"', "[gate] budget: '3' is not a duration"),

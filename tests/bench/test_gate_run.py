@@ -131,7 +131,7 @@ def test_a_gross_slowdown_is_a_regression_and_a_gain_is_none(
     fast, slow = odd("--work-delay", "2ms"), odd("--work-delay", "40ms")
     code, said = gate(capfd, out, fast, slow, path="/work", metrics="throughput", pairs=6)
     assert code == 1, said
-    assert "slower, and by more than 2.0%" in said
+    assert "slower beyond chance, and the estimate beyond 2.0%" in said
     swapped = out.with_name("swapped")
     code, said = gate(capfd, swapped, slow, fast, path="/work", metrics="throughput", pairs=6)
     assert code == 0, said
@@ -144,6 +144,48 @@ def test_a_head_that_fails_requests_is_a_regression_whatever_its_speed(
     assert code == 1, said
     assert re.search(r"head failed \d+ of \d+ requests \(\d+ status\), base did not", said)
     assert "pair 2" not in said  # nothing can change that
+
+
+@pytest.mark.parametrize("in_turns", [False, True])
+def test_a_head_that_leaves_a_few_requests_unanswered_has_failed(
+    capfd: pytest.CaptureFixture[str],
+    out: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    in_turns: bool,
+) -> None:
+    """However fast it answers the others: one in 50 is never answered."""
+    settings = f'request_timeout = "500ms"\nin_turns = {str(in_turns).lower()}'
+    (tmp_path / "crossover.toml").write_text(f"[gate]\n{settings}\n")
+    monkeypatch.chdir(tmp_path)
+    head = odd("--hangs-every", "50", "--work-delay", "1ms")
+    base = odd("--work-delay", "5ms")
+    code, said = gate(capfd, out, base, head, path="/work", pairs="900")
+    assert code == 1, said
+    assert re.search(r"head failed \d+ of \d+ requests \(\d+ timeout\), base did not", said)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--body", ""], "/work: head's replies have no body, base's have one"),
+        (["--work-status", "302"], r"head failed \d+ of \d+ requests \(\d+ status\)"),
+    ],
+)
+def test_a_head_that_is_fast_because_it_does_nothing_has_failed(
+    capfd: pytest.CaptureFixture[str], out: Path, words: list[str], complaint: str
+) -> None:
+    base = odd("--work-delay", "5ms")
+    code, said = gate(capfd, out, base, odd(*words), path="/work", pairs="900")
+    assert code == 1, said
+    assert re.search(complaint, said)
+    assert "pair 2" not in said
+
+
+def test_replies_of_another_length_are_told(capfd: pytest.CaptureFixture[str], out: Path) -> None:
+    code, said = gate(capfd, out, odd(), odd("--body", "longer"))
+    assert code in (0, 1, 3)
+    assert "note: /: head's replies have 6 bytes of body, base's 3: do they do the same" in said
 
 
 def test_a_base_that_fails_requests_ends_the_gate_with_the_first_pair(

@@ -62,9 +62,10 @@ def test_each_metric_is_read_from_its_regime() -> None:
 
 
 def test_invalid_slices_are_never_averaged_in() -> None:
-    lines = couple(0) + couple(0, 1, throughput_rps=500.0, **bad("the window was not steady"))
+    lines = couple(0, throughput_rps=2000.0)
+    lines += couple(0, 1, throughput_rps=500.0, **bad("the window was not steady"))
     sample = sample_of(lines, WORK, "throughput")
-    assert sample.ratios == (0.0,)
+    assert sample.ratios == pytest.approx((math.log(2),))
     assert (sample.couples, sample.bad, sample.generator) == (2, 1, 0)
     assert sample.why_bad == ("the window was not steady",)
 
@@ -80,13 +81,41 @@ def test_half_a_couple_is_none() -> None:
     assert pair_ratio([], "cpu") is None
 
 
+def blamed(lines: list[dict[str, Any]], metric: str = "cpu") -> tuple[int, ...]:
+    """Couples that base, and head, spoilt; pairs in which base, and head, spoilt more."""
+    found = sample_of(lines, WORK, metric)
+    return found.base_bad, found.head_bad, found.base_worse, found.head_worse
+
+
 def test_whose_fault_a_bad_couple_was() -> None:
-    by_generator = sample_of(couple(0, **bad("late", generator=True)), WORK, "cpu")
-    assert (by_generator.generator, by_generator.head_alone) == (1, 0)
-    by_head = sample_of(couple(0, **bad("unserved")) + couple(0, 1), WORK, "cpu")
-    assert by_head.head_alone == 0  # one couple of two is no more than half
-    by_head = sample_of(couple(0, **bad("unserved")), WORK, "cpu")
-    assert (by_head.head_alone, by_head.base_alone, by_head.generator) == (1, 0, 0)
+    by_generator = couple(0, **bad("late", generator=True))
+    assert sample_of(by_generator, WORK, "cpu").generator == 1
+    assert blamed(by_generator) == (0, 0, 0, 0)
+    assert blamed(couple(0, **bad("unserved"))) == (0, 1, 0, 1)
+    two_of_three = couple(0, **bad("x")) + couple(0, 1, **bad("x")) + couple(0, 2)
+    assert blamed(two_of_three) == (0, 2, 0, 1)
+    assert blamed(couple(0, **bad("x")) + couple(0, 1)) == (0, 1, 0, 1)
+    both = [line | bad("x") for line in couple(0)]
+    assert blamed(both + couple(0, 1, **bad("x"))) == (1, 2, 0, 1)
+    base = [line | (bad("x") if line["side"] == "base" else {}) for line in couple(1)]
+    assert blamed(both + base) == (2, 1, 1, 0)
+
+
+def test_cpu_of_processes_that_come_and_go_is_nobodys_fault() -> None:
+    lines = couple(0, processes_changed=True)
+    assert sample_of(lines, WORK, "throughput").ratios == (0.0,)
+    found = sample_of(lines, WORK, "cpu")
+    assert (found.ratios, found.bad) == ((), 1)
+    assert found.why_bad == ("processes came or went, whose CPU is not known",)
+    assert blamed(lines) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("arrivals", "usable"), [(99, False), (100, True)])
+def test_p99_needs_a_hundred_arrivals(arrivals: int, usable: bool) -> None:
+    lines = couple(0, 0, "open", scheduled=arrivals)
+    assert bool(sample_of(lines, WORK, "p99").ratios) is usable
+    assert sample_of(lines, WORK, "p50").ratios == (0.0,)
+    assert blamed(lines, "p99") == (0, 0, 0, 0)
 
 
 def test_head_failing_requests_is_told_with_what_failed() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.gate.decide import Rule
+from bench.gate.decide import Rule, decide
+from bench.gate.slices import samples_of
 from bench.trials import gate as trial
 from bench.trials import gate_subjects
 from bench.trials.false_alarms import Rate, pairs_of, resampled
@@ -64,6 +65,18 @@ def test_what_must_not_be(kind: str, line: dict[str, Any], wrong: bool) -> None:
 @pytest.mark.parametrize(("code", "passed_on"), [(0, 0), (1, 1), (2, 2), (3, 0), (130, 130)])
 def test_only_inconclusive_is_let_through(code: int, passed_on: int) -> None:
     assert trial.tolerant(code) == passed_on
+
+
+def test_every_gate_of_equal_sides_would_end_as_it_did_under_the_rule_of_today() -> None:
+    """The rule has changed since the first were held; its slices are kept."""
+    gates = trial.read_lines(trial.FOLDER / "gate-aa.jsonl")
+    slices: dict[int, list[dict[str, Any]]] = {}
+    for line in trial.read_lines(trial.FOLDER / "gate-aa-slices.jsonl"):
+        slices.setdefault(line["seed"], []).append(line)
+    for gate in gates:
+        metrics = {name: tuple(found) for name, found in gate["pair_ratios"].items()}
+        again = decide(samples_of(slices[gate["seed"]], metrics))
+        assert (gate["seed"], again.outcome) == (gate["seed"], gate["outcome"])
 
 
 class FakeSubject:
