@@ -33,9 +33,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return READER_GONE
     except OSError as error:
         if error.errno != errno.ENOSPC:
-            raise
+            return _own_fault(arguments)
         _write_nowhere()
         return _complain(arguments, f"cannot write the output: {error.strerror}; free the disk", 2)
+    except Exception:  # where 1 would be an answer: "head is slower"
+        return _own_fault(arguments)
+
+
+def _own_fault(arguments: Sequence[str]) -> int:
+    """Show an exception that nobody expected; the exit code is that of what could not be done."""
+    import traceback
+
+    traceback.print_exc()
+    return _complain(arguments, "failed unexpectedly; the lines above say where", 2)
 
 
 def _complete_streams() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FIGURES = (".png", ".svg")
 # What the project's own models need, where a side gets an environment of its own.
 OF_MODELS = ("models",)
+MODELS_FILE = "servers/__main__.py"
 
 
 def gate(
@@ -70,8 +71,6 @@ def gate(
     ] = None,
 ) -> int:
     """Is head slower than base? Exit code 0: no; 1: yes; 2: not measured; 3: cannot be told."""
-    from bench.gate.outputs import junit_of_error
-    from bench.gate.record import write_text
     from bench.gate.workload import checked_metrics, checked_path
 
     if micro and (model or command or path or metrics or connections):
@@ -97,8 +96,10 @@ def gate(
         content = _measured(sides, settings, out, micro_path if micro else None, micro_json)
         _write(content, markdown, junit, json_file, figure)
     except UserError as error:
-        if junit is not None:
-            write_text(junit, junit_of_error(str(error)))
+        _write_error(str(error), markdown, junit, json_file)
+        raise
+    except Exception as error:
+        _write_error(f"{type(error).__name__}: {error}", markdown, junit, json_file)
         raise
     return int(content["decision"]["exit_code"])
 
@@ -116,6 +117,9 @@ def _require_writable(
     if figure is not None and figure.suffix not in FIGURES:
         listed = " or ".join(FIGURES)
         raise UserError(f"--figure {figure}: name a file that ends with {listed}")
+    files = [file.absolute() for file in (markdown, junit, json_file, figure, micro_json) if file]
+    if len(set(files)) < len(files):
+        raise UserError("two of the files to write are the same: give each a name of its own")
     require_writable(markdown, "--markdown")
     require_writable(junit, "--junit")
     require_writable(json_file, "--json")
@@ -136,7 +140,7 @@ def _settings(model: str | None, command: str | None, budget: str | None) -> "Se
     recipe = settings.recipe
     if model is not None:
         command, extras = _command_of(model), recipe.extras or OF_MODELS
-        recipe = replace(recipe, extras=extras)
+        recipe = replace(recipe, extras=extras, needs=MODELS_FILE)
     if command is not None:
         settings = replace(settings, recipe=replace(recipe, command=command))
     return settings.overridden(
@@ -202,3 +206,22 @@ def _write(
         draw_pair_ratios(figure, content)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         write_text(Path(summary), outputs.markdown(content) + "\n", append=True)
+
+
+def _write_error(
+    message: str, markdown: Path | None, junit: Path | None, json_file: Path | None
+) -> None:
+    """What a CI reads, of a gate that could not measure: an error, never a pass."""
+    import json
+
+    from bench.gate import outputs
+    from bench.gate.record import write_text
+
+    if markdown is not None:
+        write_text(markdown, outputs.markdown_of_error(message))
+    if junit is not None:
+        write_text(junit, outputs.junit_of_error(message))
+    if json_file is not None:
+        write_text(json_file, json.dumps({"state": "failed", "error": message}, indent=1) + "\n")
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        write_text(Path(summary), outputs.markdown_of_error(message) + "\n", append=True)

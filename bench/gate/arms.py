@@ -6,6 +6,7 @@ is laid out, and that alone can cost some per cent.
 """
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -14,12 +15,14 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.gate.environments import dependencies_of, differing, environment_for, inside
-from bench.gate.git import Repository, cache_folder, repository_at
+from bench.gate.git import Repository, cache_folder, clean, repository_at
 from bench.gate.pairs import SIDES, Side
 from bench.measure.foreign import command_words
+from bench.measure.stanza import OWN_FILE
 
 PADDING = "CROSSOVER_PADDING"
 INSTALLED = {"site-packages", "dist-packages"}
+PYTHONS_OWN = re.compile(r"python3\.\d+t?")
 # Where a repository keeps the packages that it installs.
 SOURCE_FOLDERS = ("", "src")
 
@@ -49,6 +52,7 @@ class Recipe:
     """How a ref is served: its command, its own set-up, and how long it takes to start.
 
     `serves` False: the command measures by itself, has no `{port}`, and only refs can run it.
+    `needs`: a file that every checkout must have, or the command would find another's.
     """
 
     command: str | None = None
@@ -57,6 +61,7 @@ class Recipe:
     env: tuple[tuple[str, str], ...] = ()
     ready_timeout_s: float = 10.0
     serves: bool = True
+    needs: str | None = None
 
 
 def arms_of(asked: Mapping[Side, str], recipe: Recipe, compiled: Path) -> dict[Side, Arm]:
@@ -93,11 +98,11 @@ def require_own_files(arms: Mapping[Side, Arm], compiled: Path, root: Path | Non
                     "the project installed in editable form? Let the command import from the "
                     "folder where it is started, or give [gate] a setup"
                 )
-        for file in _installed_copies(compiled / side, arms[side]):
+        for file in _copies(compiled / side, arms[side]):
             raise UserError(
-                f"{side} runs an installed copy of the project, {file}, instead of its own files "
-                f"in {own}: uninstall it, let the command import from the folder where it is "
-                "started, or give [gate] a setup that installs each side into its own environment"
+                f"{side} runs a copy of the project, {file}, instead of its own files in {own}: "
+                "uninstall it, let the command import from the folder where it is started, or give "
+                "[gate] a setup that installs each side into its own environment"
             )
 
 
@@ -108,25 +113,35 @@ def _compiled_from(compiled: Path, source: Path) -> list[Path]:
     return sorted(file for file in found if not INSTALLED & set(file.parts))
 
 
-def _installed_copies(compiled: Path, arm: Arm) -> list[Path]:
-    """Files that were imported from installed packages and that the checkout has as well.
+def _copies(compiled: Path, arm: Arm) -> list[Path]:
+    """Files that were imported from elsewhere though the checkout has them as well.
 
     Those in the side's own environment were installed from the checkout.
     """
     found = []
+    own = [folder for folder in (arm.checkout, arm.environment) if folder is not None]
     tops = [top / folder for top in (arm.checkout, arm.cwd) if top for folder in SOURCE_FOLDERS]
     for pyc in compiled.rglob("*.pyc"):
-        file = Path("/") / pyc.relative_to(compiled)
-        if arm.environment is not None and file.is_relative_to(arm.environment):
-            continue
-        place = next((n for n, part in enumerate(file.parts) if part in INSTALLED), None)
-        if place is None:
-            continue
-        inner = Path(*file.parts[place + 1 :])
-        source = inner.with_name(f"{inner.name.partition('.')[0]}.py")
-        if any((top / source).is_file() for top in tops):
-            found.append(file.with_name(source.name))
+        seen = Path("/") / pyc.relative_to(compiled)
+        file = seen.with_name(f"{seen.name.partition('.')[0]}.py")
+        module = _module_path(file)
+        is_own = any(file.is_relative_to(folder) for folder in own)
+        if not is_own and module and any((top / module).is_file() for top in tops):
+            found.append(file)
     return sorted(found)
+
+
+def _module_path(file: Path) -> Path | None:
+    """A module's file as it is from the folder that it is imported from; None for Python's own."""
+    for number, part in enumerate(file.parts):
+        if part in INSTALLED:
+            return Path(*file.parts[number + 1 :])
+    if any(PYTHONS_OWN.fullmatch(part) for part in file.parts):
+        return None
+    top = file.parent
+    while (top / "__init__.py").is_file():
+        top = top.parent
+    return file.relative_to(top)
 
 
 def padded(arms: Mapping[Side, Arm]) -> dict[Side, Arm]:
@@ -154,7 +169,7 @@ def _arm(side: Side, asked: str, recipe: Recipe) -> Arm:
     if recipe.command is None:
         raise UserError(
             f"{where}: {asked} is a commit, and nothing says how to serve it: write [gate] with "
-            'command = "... {port}" into crossover.toml, or give --command or --model'
+            f'command = "... {{port}}" into {here / OWN_FILE}, or give --command'
         )
     words = tuple(
         command_words(recipe.command, "[gate] command")
@@ -167,10 +182,16 @@ def _arm(side: Side, asked: str, recipe: Recipe) -> Arm:
             f"{where}: {asked} has no folder {repository.prefix}, from which this gate is called: "
             "call it from one that both sides have"
         )
+    cwd = checkout / repository.prefix
+    if recipe.needs is not None and not (cwd / recipe.needs).is_file():
+        raise UserError(
+            f"{where}: {asked} has no {recipe.needs}: --model serves the models of crossover "
+            "itself, in its own repository; give --command for a server of yours"
+        )
     return Arm(
         side,
         words,
-        checkout / repository.prefix,
+        cwd,
         {},
         _source(asked, commit, repository),
         checkout=checkout,
@@ -190,12 +211,14 @@ def _in_environments(arms: Mapping[Side, Arm], recipe: Recipe) -> dict[Side, Arm
     checkouts = {side: arm for side, arm in arms.items() if arm.checkout}
     lists = [dependencies_of(arm.cwd) for arm in checkouts.values()]
     need_own = len(lists) == 2 and differing(*lists)
-    if not (recipe.setup or need_own):
-        return dict(arms)
     built = dict(arms)
     for side, arm in checkouts.items():
+        checkout = arm.checkout or arm.cwd
+        if not (recipe.setup or need_own):
+            clean(checkout)
+            continue
         environment = environment_for(
-            side, arm.cwd, cache_folder(), recipe.setup, recipe.extras, arm.commit or ""
+            side, arm.cwd, cache_folder(), recipe.setup, recipe.extras, arm.commit or "", checkout
         )
         built[side] = replace(arm, environment=environment)
     return built

@@ -1,25 +1,28 @@
 """An environment of its own for each side of a gate, where their dependencies differ.
 
 Environments are kept between gates, named after the content of what they are made from. Must not
-know git, nor what is measured in them.
+know what is measured in them.
 """
 
 import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.gate.git import clean, make_folder
+from bench.measure.interrupts import held_back
+from bench.measure.process import Process
 
 BUILD_TIMEOUT_S = 1800.0
-LAST_LINES = 20
 NAME_LETTERS = 12
+KEPT = 24
 COMPLETE = ".complete"
 MARK = ".crossover-setup-"
 _LISTS = ("requirements*.txt", "constraints*.txt", "requirements/*.txt")
@@ -43,13 +46,20 @@ def differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
 
 
 def environment_for(
-    side: str, folder: Path, cache: Path, setup: str | None, extras: Sequence[str], commit: str
+    side: str,
+    folder: Path,
+    cache: Path,
+    setup: str | None,
+    extras: Sequence[str],
+    commit: str,
+    checkout: Path,
 ) -> Path:
     """A virtual environment with the dependencies of a checkout, made where it is not kept.
 
     `setup` is the user's own command for it, run by a shell in the checkout; what that does may
-    depend on every file, so the environment is this commit's alone. Raises UserError with the last
-    output of what failed.
+    depend on every file, so the environment is this commit's alone. What it wrote into the checkout
+    is kept too, and what has come there since is removed. Raises UserError with the last output of
+    what failed.
     """
     dependencies = dependencies_of(folder)
     content = [
@@ -60,22 +70,64 @@ def environment_for(
     ]
     name = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:NAME_LETTERS]
     environment = cache / f"e-{name}"
-    # What a set-up has made in the checkout goes when that is made anew.
-    marks = [environment / COMPLETE, *([folder / f"{MARK}{name}"] if setup else [])]
-    if all(mark.exists() for mark in marks):
+    complete, made = environment / COMPLETE, checkout / f"{MARK}{name}"
+    if setup is None or not complete.exists() or not _is_as_made(checkout, made):
+        clean(checkout)
+    if complete.exists() and (setup is None or made.exists()):
+        environment.touch()
         return environment
     shutil.rmtree(environment, ignore_errors=True)
-    environment.parent.mkdir(parents=True, exist_ok=True)
-    _run(side, [sys.executable, "-m", "venv", str(environment)], folder, os.environ)
-    if setup:
-        _run(side, ["/bin/sh", "-c", setup], folder, inside(environment, os.environ))
-    else:
-        for words in _installations(side, folder, extras, dependencies):
-            pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-            _run(side, [*pip, *words], folder, inside(environment, os.environ))
-    for mark in marks:
-        mark.touch()
+    make_folder(environment.parent)
+    _drop_oldest(environment.parent)
+    try:
+        _run(side, [sys.executable, "-m", "venv", str(environment)], folder, os.environ)
+        if setup:
+            _run(side, ["/bin/sh", "-c", setup], folder, inside(environment, os.environ))
+            made.write_text(json.dumps(_files_in(checkout)))
+        else:
+            for words in _installations(side, folder, extras, dependencies):
+                pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+                _run(side, [*pip, *words], folder, inside(environment, os.environ))
+        complete.touch()
+    except BaseException:
+        shutil.rmtree(environment, ignore_errors=True)
+        raise
     return environment
+
+
+def _is_as_made(checkout: Path, made: Path) -> bool:
+    """Whether all is there as the set-up left it; what has come since is removed.
+
+    What has changed since has to be made anew.
+    """
+    try:
+        known: dict[str, list[int]] = json.loads(made.read_text())
+    except (OSError, ValueError):
+        return False
+    there = _files_in(checkout)
+    del there[made.name]
+    for file in there.keys() - known.keys():
+        (checkout / file).unlink()
+    return all(there.get(file) == seen for file, seen in known.items())
+
+
+def _files_in(folder: Path) -> dict[str, list[int]]:
+    """Every file below a folder but git's, with its size and when it was changed, in ns."""
+    found = {}
+    for at, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != ".git"]
+        for name in files:
+            file = Path(at) / name
+            if name != ".git":
+                stat = file.lstat()
+                found[str(file.relative_to(folder))] = [stat.st_size, stat.st_mtime_ns]
+    return found
+
+
+def _drop_oldest(cache: Path) -> None:
+    known = sorted(cache.glob("e-*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in known[: max(0, len(known) - KEPT + 1)]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def inside(environment: Path, variables: Mapping[str, str]) -> dict[str, str]:
@@ -117,22 +169,9 @@ def _project(folder: Path) -> dict[str, Any]:
 
 def _run(side: str, words: Sequence[str], folder: Path, variables: Mapping[str, str]) -> None:
     shown = words[-1] if words[:2] == ["/bin/sh", "-c"] else " ".join(words)
-    try:
-        done = subprocess.run(
-            words,
-            cwd=folder,
-            env=dict(variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=BUILD_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise UserError(f"{side}: {shown} did not end within {BUILD_TIMEOUT_S:g} s") from None
-    if done.returncode:
-        lines = done.stdout.strip().splitlines()[-LAST_LINES:]
-        said = "; its last output:\n  " + "\n  ".join(lines) if lines else "; it printed nothing"
-        raise UserError(f"{side} cannot be built: {shown} ended with {done.returncode}{said}")
+    with ExitStack() as stack:
+        with held_back():
+            process = Process(side, words, env=variables, cwd=folder)
+            stack.callback(process.kill)
+        if code := process.wait_ended(BUILD_TIMEOUT_S):
+            raise UserError(process.complaint(f"cannot be built: {shown} ended with {code}"))

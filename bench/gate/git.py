@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import UserError
+from bench.errors import UserError, cannot_write
 
 GIT_TIMEOUT_S = 300.0
 WORKING_TREE = "."
@@ -71,7 +71,7 @@ class Repository:
                 folder.touch()
                 return folder
             self._remove(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
         self._drop_oldest(folder.parent)
         _git(self.root, "worktree", "add", "--quiet", "--force", "--detach", str(folder), commit)
         return folder
@@ -121,8 +121,21 @@ def repository_at(folder: Path, where: str) -> Repository:
 
 def cache_folder() -> Path:
     """Where trees and environments are kept between gates."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "crossover" / "gate"
+    base = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    return (base if base.is_absolute() else Path.home() / ".cache") / "crossover" / "gate"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of the cache. Raises UserError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error, "set XDG_CACHE_HOME to a folder for the cache") from error
+
+
+def clean(checkout: Path) -> None:
+    """Remove whatever is not of the commit: what a server left there would change the next gate."""
+    _git(checkout, "clean", "-ffdxq")
 
 
 def _is_as_committed(folder: Path, commit: str) -> bool:

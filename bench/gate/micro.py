@@ -18,7 +18,7 @@ from bench.gate.arms import Arm
 from bench.gate.decide import Rule, Sample, is_precise
 from bench.gate.pairs import SIDES, Side, plan_pair
 from bench.measure.interrupts import held_back
-from bench.measure.process import PROBE_EVERY_S, Process, describe_exit
+from bench.measure.process import Process, describe_exit
 
 METRIC = "time"
 STATISTIC = "min"
@@ -135,12 +135,7 @@ class PairsOfRuns:
                     cwd=arm.cwd,
                 )
                 stack.callback(process.kill)
-            limit_s = time.monotonic() + RUN_LIMIT_S
-            while process.alive:
-                if time.monotonic() > limit_s:
-                    process.fail(f"its benchmarks did not end within {RUN_LIMIT_S:g} s")
-                time.sleep(PROBE_EVERY_S)
-            code = process.exit_code or 0
+            code = process.wait_ended(RUN_LIMIT_S)
             if code == TESTS_FAILED and side == "head":
                 self.measured.failures.append(process.complaint("its benchmarks failed"))
                 return {}

@@ -93,6 +93,12 @@ def junit(gate: Content) -> str:
     return _suite(cases, gate["elapsed_s"], gate["notes"])
 
 
+def markdown_of_error(message: str) -> str:
+    """The comment of a gate that measured nothing, or could not."""
+    fence = "~~~~"
+    return f"### ⚠️ Performance gate: error\n\nNothing was decided.\n\n{fence}\n{message}\n{fence}\n"
+
+
 def junit_of_error(message: str) -> str:
     """The report of a gate that measured nothing, or could not: an error, never a pass."""
     return _suite([_element("gate", {"error": message})], 0.0, ())
@@ -138,7 +144,9 @@ def _element(name: str, said: Mapping[str, str]) -> ElementTree.Element:
 
 def _printable(text: str) -> str:
     """XML has no place for control characters, which a server's last output may hold."""
-    return "".join(c if c in "\n\t" or c >= " " else "?" for c in text)
+    return "".join(
+        c if c in "\n\t" or (c >= " " and c not in "\ufffe\uffff") else "?" for c in text
+    )
 
 
 def _heads(findings: Sequence[Content]) -> tuple[str, ...]:

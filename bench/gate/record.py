@@ -32,7 +32,9 @@ class Record:
             if not any(folder.iterdir()):
                 # A gate of the working tree must not find the results of the one before in it.
                 (folder / ".gitignore").write_text("*\n")
-            self._slices = os.open(folder / SLICES_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            self._slices = os.open(
+                folder / SLICES_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666
+            )
         except OSError as error:
             raise cannot_write(folder, error, _OTHERWISE) from error
         self.update()

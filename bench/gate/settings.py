@@ -3,6 +3,7 @@
 Reads and checks. Must not know how anything is measured.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.gate.workload import (
     DEFAULT_CONNECTIONS,
     DEFAULT_PATH,
     REQUEST_TIMEOUT_S,
+    USERS_PATH,
     Workload,
     checked_metrics,
     checked_path,
@@ -27,6 +29,7 @@ from bench.measure.stanza import OWN_FILE
 from bench.measure.tables import known_keys, read_toml, text
 
 DEFAULT_BUDGET_S = 180.0
+MOST_RPS = 1_000_000
 _KEYS = {
     "command",
     "setup",
@@ -53,8 +56,8 @@ class Settings:
 
     recipe: Recipe = field(default_factory=Recipe)
     workloads: tuple[Workload, ...] = ()
-    path: str = DEFAULT_PATH
-    connections: int = DEFAULT_CONNECTIONS
+    path: str | None = None
+    connections: int | None = None
     metrics: tuple[str, ...] | None = None
     margin: float = DEFAULT_MARGIN
     margins: Mapping[str, float] = field(default_factory=dict)
@@ -74,7 +77,9 @@ class Settings:
     @property
     def asked(self) -> tuple[Workload, ...]:
         """The workloads, of which there is one where no list is given."""
-        listed = self.workloads or (Workload(self.path, self.connections),)
+        default = DEFAULT_PATH if self.recipe.needs else USERS_PATH
+        one = Workload(self.path or default, self.connections or DEFAULT_CONNECTIONS)
+        listed = self.workloads or (one,)
         return tuple(
             replace(
                 each,
@@ -116,6 +121,12 @@ def read_settings(file: Path = OWN_FILE) -> Settings:
         margins=_shares(table.get("margins", {}), f"{where} margins"),
         promises=_shares(table.get("promises", {}), f"{where} promises"),
     )
+    if "workloads" in table and not settings.workloads:
+        raise UserError(f"{where} workloads: is empty: list one or leave it out")
+    if settings.workloads and (beside := sorted({"path", "connections"} & table.keys())):
+        raise UserError(
+            f"{where} {beside[0]}: belongs into each of the workloads where they are listed"
+        )
     names = [each.name for each in settings.workloads]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"{where} workloads: {twice[0]} is there more than once")
@@ -159,13 +170,19 @@ def _workload(table: Any, where: str) -> Workload:
     known_keys(table, _OF_WORKLOAD, where)
     rate, arrivals = table.get("rate"), table.get("arrivals", "constant")
     if rate is not None and (
-        isinstance(rate, bool) or not isinstance(rate, int | float) or rate <= 0
+        isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= MOST_RPS
     ):
-        raise UserError(f"{where} rate: must be a number of requests per second, not {rate!r}")
+        raise UserError(
+            f"{where} rate: must be a number of requests per second, at most {MOST_RPS:,}, "
+            f"not {rate!r}"
+        )
     if arrivals not in ("poisson", "constant"):
         raise UserError(f"{where} arrivals: must be poisson or constant, not {arrivals!r}")
+    path = _path_in(table, where)
+    if path is None:
+        raise UserError(f'{where}: has no path: give one, such as path = "/"')
     return Workload(
-        _path_in(table, where) or DEFAULT_PATH,
+        path,
         _connections_in(table, where) or DEFAULT_CONNECTIONS,
         _metrics_in(table, where),
         None if rate is None else float(rate),
@@ -214,4 +231,6 @@ def _shares(value: Any, where: str) -> dict[str, float]:
 def _share(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UserError(f"{where}: must be a share such as 0.02, not {value!r}")
+    if not math.isfinite(value):
+        raise UserError(f"{where}: must be a share such as 0.02, not {value}")
     return float(value)

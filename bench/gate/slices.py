@@ -128,7 +128,7 @@ def _failure(side: str, lines: Sequence[Line]) -> str | None:
     if not any(line["served"] for line in lines) and not errors:
         raise UserError(f"nothing was measured of {side}{_because(lines)}")
     if errors:
-        return f"{side} failed {errors} of {requests} requests{_kinds(lines)}"
+        return f"{side} failed {errors} of {max(requests, errors)} requests{_kinds(lines)}"
     if silent:
         return f"{side} answered nothing in {len(silent)} of {len(lines)} slices{_because(silent)}"
     return None

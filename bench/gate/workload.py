@@ -7,7 +7,8 @@ from bench.gate.slices import METRICS
 
 OF_ALL_WORK = ("throughput", "cpu")
 OF_WAITING_WORK = ("throughput", "cpu", "p50", "p99")
-DEFAULT_PATH = "/delay=20ms"
+DEFAULT_PATH = "/delay=20ms"  # of the project's own models
+USERS_PATH = "/"  # of any other server
 DEFAULT_CONNECTIONS = 512
 REQUEST_TIMEOUT_S = 10.0
 

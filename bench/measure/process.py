@@ -171,6 +171,13 @@ class Process:
         """Whether the command is gone, or goes within a moment."""
         return self._wait(SETTLE_S)
 
+    def wait_ended(self, limit_s: float) -> int:
+        """Wait until it has ended; its exit code. Kills it and raises TargetError when in time."""
+        if not self._wait(limit_s):
+            self.fail(f"did not end within {limit_s:g} s")
+        self._output.join(KILL_TIMEOUT_S)
+        return self._popen.wait()
+
     def pids(self) -> list[int]:
         """The command and all that lives below it now."""
         return [s.pid for s in supervisor.descendants(self._popen.pid) if s.state != "Z"]

@@ -62,7 +62,7 @@ def test_a_slower_benchmark_is_a_regression_and_one_sided_ones_are_told(
     code, said = gate(capfd, "--micro-json", str(export), "--junit", str(report))
     assert code == 1, said
     assert "time of tests/benchmarks/test_speed.py::test_adding: head / base " in said
-    assert "slower, and by more than 2.0%" in said
+    assert "slower beyond chance, and the estimate beyond 2.0%" in said
     assert "<failure message=" in report.read_text()
     content = json.loads(export.read_text())
     assert {each["name"] for each in content["benchmarks"]} == {"test_adding", "test_new"}

@@ -203,12 +203,15 @@ def test_the_reproduction_in_the_document_is_the_recorded_one() -> None:
 
 def test_the_example_in_the_document_is_read_as_it_stands(tmp_path: Path) -> None:
     document = trial.DOCUMENT.read_text()
-    example, more = re.findall(r"```toml\n(.*?)```", document, re.DOTALL)
+    example, several = re.findall(r"```toml\n(.*?)```", document, re.DOTALL)
     assert len(example.splitlines()) == 5
     file = tmp_path / "crossover.toml"
-    file.write_text(example + more)
+    file.write_text(example)
     settings = read_settings(file)
     assert settings.recipe.command == "uvicorn app:app --port {port}"
+    assert [(each.path, each.connections) for each in settings.asked] == [("/slow", 64)]
+    file.write_text(several)
+    settings = read_settings(file)
     assert [each.connections for each in settings.asked] == [64, 512]
     assert settings.asked[1].rate_rps == 800
     assert settings.asked[1].metrics == ("throughput", "p99")

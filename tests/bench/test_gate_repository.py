@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from harness import processes_below
 
@@ -17,7 +18,7 @@ from bench.cli import main
 from bench.errors import UserError
 from bench.gate import environments
 from bench.gate.arms import PADDING, Recipe, are_same, arms_of, require_own_files
-from bench.gate.git import repository_at
+from bench.gate.git import cache_folder, repository_at
 from bench.gate.orders import line_of
 from tests.conftest import complaints
 
@@ -208,11 +209,30 @@ def test_a_side_that_runs_an_installed_copy_of_the_project_is_refused(
     require_own_files(both, compiled, repo.folder)
     (installed / "shop" / "cart.cpython-311.pyc").touch()
     with pytest.raises(
-        UserError, match=r"base runs an installed copy .*/site-packages/shop/cart.py"
+        UserError, match=r"base runs a copy of the project, .*/site-packages/shop/cart.py"
     ):
         require_own_files(both, compiled, repo.folder)
     own = {side: replace(arm, environment=Path("/opt")) for side, arm in both.items()}
     require_own_files(own, compiled, repo.folder)
+
+
+def test_a_side_that_runs_another_clone_is_refused(
+    repo: Repo, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the project is installed in editable form from somewhere else."""
+    repo.write("src/shop/__init__.py", "")
+    repo.write("src/shop/__main__.py", PLAIN.replace("waits", "shop.waits"))
+    repo.write("src/shop/waits.py", "SECONDS = 0.002\n")
+    repo.commit("a package")
+    clone = tmp_path / "clone"
+    repo.git("clone", "--quiet", str(repo.folder), str(clone))
+    repo.write("src/shop/waits.py", "SECONDS = 0.040\n")
+    repo.commit("slow")
+    monkeypatch.setenv("PYTHONPATH", str(clone / "src"))
+    command = f"{sys.executable} -m shop {{port}}"
+    code, said = gate(capfd, "--base", "HEAD~1", "--head", "HEAD", "--command", command)
+    assert code == 2, said
+    assert f"runs a copy of the project, {clone}/src/shop/" in said
 
 
 def test_a_commit_that_does_not_start_is_told_with_its_output(
@@ -234,8 +254,9 @@ def test_a_commit_that_cannot_be_built_is_told_with_its_output(
     repo.write("crossover.toml", FIVE_LINES + 'setup = "echo no compiler here; exit 7"\n')
     code, said = gate(capfd, "--base", "HEAD")
     assert code == 2
-    assert "base cannot be built: echo no compiler here; exit 7 ended with 7; its last output:" in (
-        said
+    assert (
+        "base: cannot be built: echo no compiler here; exit 7 ended with 7; its last output:"
+        in (said)
     )
     assert "\n  no compiler here" in said
 
@@ -316,13 +337,73 @@ def test_both_sides_are_alike_in_all_lengths(repo: Repo, tmp_path: Path) -> None
     assert one == other
 
 
+def test_what_a_server_left_in_its_checkout_is_gone_in_the_next_gate(
+    repo: Repo, tmp_path: Path
+) -> None:
+    """Head of one gate is base of the next: it must not begin with a full database."""
+    repo.write(".gitignore", "*.db\n")
+    repo.commit("a database")
+    first = arms("HEAD", "HEAD", tmp_path)["base"].cwd
+    (first / "visits.db").touch()
+    (first / "cache").mkdir()
+    (first / "cache" / "x").touch()
+    assert arms("HEAD", "HEAD", tmp_path)["base"].cwd == first
+    assert sorted(file.name for file in first.iterdir() if file.name != ".git") == [
+        ".gitignore", "app.py", "crossover.toml", "waits.py",
+    ]  # fmt: skip
+
+
+def test_what_a_setup_made_is_kept_until_it_changes(repo: Repo, tmp_path: Path) -> None:
+    recipe = Recipe(COMMAND, setup="echo made >> made.db; echo ran >> ../ran")
+    first = arms("HEAD", "HEAD", tmp_path, recipe)["base"].cwd
+    ran = first.parent / "ran"
+    (first / "visits.db").touch()
+    arms("HEAD", "HEAD", tmp_path, recipe)
+    assert ran.read_text() == "ran\n"
+    assert (first / "made.db").read_text() == "made\n"
+    assert not (first / "visits.db").exists()
+    (first / "made.db").write_text("made, and written to by a server\n")
+    arms("HEAD", "HEAD", tmp_path, recipe)
+    assert ran.read_text() == "ran\n" * 2
+    assert (first / "made.db").read_text() == "made\n"
+
+
+def test_a_setup_ends_with_the_gate_and_leaves_nothing(repo: Repo, tmp_path: Path) -> None:
+    """As when a CI cancels a job: what it has started goes with it, however far away."""
+    pid = tmp_path / "pid"
+    setup = f"setsid sleep 100 & echo $! > {pid}; kill -TERM {os.getpid()}; sleep 100"
+    repo.write("crossover.toml", FIVE_LINES + f'setup = "{setup}"\n')
+    assert main(["gate", "--base", "HEAD", *SHORT]) == 130
+    assert processes_below() == []
+    assert not psutil.pid_exists(int(pid.read_text()))
+    assert list((tmp_path / "cache").rglob("e-*")) == []
+
+
+def test_a_cache_that_cannot_be_is_told(
+    repo: Repo, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(repo.folder / "app.py"))
+    code, said = gate(capfd, "--base", "HEAD")
+    assert code == 2
+    assert "set XDG_CACHE_HOME to a folder for the cache" in said
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cache_folder().is_absolute()
+
+
+def test_a_model_of_crossover_is_not_served_from_another_repository(
+    repo: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Both sides would run the models that are installed: a pass, whatever was changed."""
+    code, said = gate(capfd, "--base", "HEAD", "--model", "asyncio")
+    assert code == 2
+    assert "--base: HEAD has no servers/__main__.py: --model serves the models of crossover" in said
+
+
 def test_a_worktree_is_kept_and_mended(repo: Repo, tmp_path: Path) -> None:
     commit = repo.git("rev-parse", "HEAD")
     repository = repository_at(repo.folder, "--base")
     folder = repository.checked_out(commit, tmp_path / "cache")
-    (folder / "untracked").touch()
     assert repository.checked_out(commit, tmp_path / "cache") == folder
-    assert (folder / "untracked").exists()
     (folder / "waits.py").write_text("SECONDS = 9\n")
     repository.checked_out(commit, tmp_path / "cache")
     assert (folder / "waits.py").read_text() == "SECONDS = 0.002\n"
@@ -458,6 +539,14 @@ def test_what_the_file_says_goes_into_the_gate(
             "[gate] workloads: / at 512 connections is there more than once",
         ),
         ('request_timeout = "soon"', "[gate] request_timeout"),
+        ("promises = {cpu = nan}", "[gate] promises cpu: must be a share such as 0.02, not nan"),
+        ('workloads = [{path = "/", rate = inf}]', "[gate] workloads 1 rate: must be a number"),
+        ("workloads = []", "[gate] workloads: is empty"),
+        ("workloads = [{}]", "[gate] workloads 1: has no path"),
+        (
+            'path = "/x"\nworkloads = [{path = "/y"}]',
+            "[gate] path: belongs into each of the workloads",
+        ),
         ('workloads = [{path = "x"}]', "[gate] workloads 1 path: must begin with a slash"),
         ("promises = {p99 = 0.01}", "promise for p99 0.01: give more than its margin"),
         ('budget = "3"', "[gate] budget: '3' is not a duration"),

@@ -256,12 +256,22 @@ def test_the_files_that_a_ci_reads(
     assert "head against base, pair by pair" in files["figure"].read_text()
 
 
-def test_a_gate_that_measured_nothing_is_an_error_in_the_report(
-    capfd: pytest.CaptureFixture[str], out: Path, tmp_path: Path
+def test_a_gate_that_measured_nothing_is_an_error_in_every_report(
+    capfd: pytest.CaptureFixture[str],
+    out: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    report = tmp_path / "gate.xml"
-    code, _ = gate(capfd, out, odd(), "false {port}", junit=report)
+    report, comment, content = (tmp_path / name for name in ("gate.xml", "gate.md", "gate.json"))
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    files = {"junit": report, "markdown": comment, "json": content}
+    code, _ = gate(capfd, out, odd(), "false {port}", **files)
     assert code == 2
+    for told in (comment, summary):
+        assert told.read_text().startswith("### ⚠️ Performance gate: error\n")
+        assert "head: ended with exit code 1" in told.read_text()
+    assert "head: ended with exit code 1" in json.loads(content.read_text())["error"]
     suite = ElementTree.parse(report).getroot()[0]
     assert (suite.get("tests"), suite.get("errors")) == ("1", "1")
     assert "head: ended with exit code 1" in str(suite[0][0].get("message"))
@@ -284,6 +294,7 @@ def test_a_folder_with_a_gate_in_it_is_not_written_over(
         (["--micro-json", "x.json"], "give --micro too"),
         (["--markdown", "/proc/nope/x.md"], "choose another file for --markdown"),
         (["--json", "."], "--json . is a folder"),
+        (["--junit", "x", "--markdown", "./x"], "two of the files to write are the same"),
     ],
 )
 def test_what_could_not_end_well_is_refused_before_anything_is_measured(
