@@ -7,94 +7,22 @@ slices within a pair share its processes and count once.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from scipy import stats
 
 from bench.analyse.stats import mean_interval
 from bench.errors import UserError
+from bench.gate.rule import Rule, students_t
 
 Outcome = Literal["pass", "regression", "inconclusive"]
 EXIT_CODES: Mapping[Outcome, int] = {"pass": 0, "regression": 1, "inconclusive": 3}
 # The sign that makes a higher log-ratio mean slower.
 SLOWER_SIGN: Mapping[str, int] = {"throughput": -1, "cpu": 1, "p50": 1, "p99": 1, "time": 1}
-# The slowdown that is promised to be found, as a share; with a wider margin, in proportion to it.
-PROMISES: Mapping[str, float] = {
-    "throughput": 0.05,
-    "cpu": 0.05,
-    "p50": 0.05,
-    "p99": 0.08,
-    "time": 0.10,
-}
-DEFAULT_MARGIN = 0.02
 LEAST_PAIRS = 3
-# Of the rate of false alarms, what goes to the test of who cannot be measured.
-CONDUCT_SHARE = 0.1
 # In so many more pairs head was measured less often than base: then nothing is a pass.
 SUSPECT_PAIRS = 3
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What is promised, for all metrics together.
-
-    `level`: how often an equal head is called slower at most, over all tests (Bonferroni); a tenth
-    of it is for finding that head more often than base cannot be measured.
-    `margin`: a slowdown up to it does not matter; `margins` by metric. `promises`: the slowdown
-    that is found with probability `power`, by metric. Extending may end where it would be found
-    with `power_wanted`. With fewer than `valid_share` of the couples of slices good, a metric
-    decides nothing. Raises UserError for values that make no rule.
-    """
-
-    margin: float = DEFAULT_MARGIN
-    level: float = 0.01
-    margins: Mapping[str, float] = field(default_factory=dict)
-    promises: Mapping[str, float] = field(default_factory=dict)
-    power: float = 0.90
-    power_wanted: float = 0.99
-    valid_share: float = 0.25
-
-    def __post_init__(self) -> None:
-        """Refuse a rule that decides nothing or everything."""
-        for name, share in {"": self.margin, **self.margins}.items():
-            if not 0 < share < 1:
-                raise UserError(
-                    f"margin {name}{' ' if name else ''}{share:g}: give a share above 0, below 1: "
-                    "0.02 for 2%"
-                )
-        if not 0 < self.level < 0.5:
-            raise UserError(f"level {self.level:g}: give it above 0 and below 0.5, as 0.01")
-        for name, share in self.promises.items():
-            if share <= self.margin_of(name):
-                raise UserError(
-                    f"promise for {name} {share:g}: give more than its margin, "
-                    f"{self.margin_of(name):g}"
-                )
-
-    def margin_of(self, metric: str) -> float:
-        """The slowdown that does not matter, as a share."""
-        return self.margins.get(metric, self.margin)
-
-    def promise_of(self, metric: str) -> float:
-        """The slowdown that is promised to be found, as a share."""
-        wider = max(1.0, self.margin_of(metric) / DEFAULT_MARGIN)
-        return self.promises.get(metric, PROMISES[metric] * wider)
-
-    def level_of(self, tests: int) -> float:
-        """The level of one of so many tests of what was measured."""
-        return (1 - CONDUCT_SHARE) * self.level / tests
-
-    def error_limit(self, metric: str, pairs: int, tests: int, power: float | None = None) -> float:
-        """The largest standard error with which the promised slowdown is found: effect / (t + t).
-
-        The first t is where the test rejects, the second where `power` (None: the least) lies.
-        """
-        if pairs < 2:
-            return 0.0
-        freedom = pairs - 1
-        reach = _t(1 - self.level_of(tests), freedom) + _t(power or self.power, freedom)
-        return math.log1p(self.promise_of(metric)) / reach
 
 
 @dataclass(frozen=True)
@@ -217,7 +145,7 @@ def judge(sample: Sample, rule: Rule, tests: int) -> Finding:
             **figures,
         )
 
-    if _conduct_differs(sample, CONDUCT_SHARE * rule.level / tests):
+    if _conduct_differs(sample, rule.conduct_level_of(tests)):
         return found("regression", f"head cannot be measured where base can{_of_conduct(sample)}")
     if sample.couples and sample.couples - sample.bad < rule.valid_share * sample.couples:
         return found("inconclusive", _too_many_bad(sample))
@@ -273,7 +201,7 @@ def _meaning(
     """
     if p <= level and slowdown > math.log1p(margin):
         return "regression", f"slower beyond chance, and the estimate beyond {margin:.1%}"
-    worst = slowdown + _t(1 - rule.level, pairs - 1) * error
+    worst = slowdown + students_t(1 - rule.level, pairs - 1) * error
     if error > limit and worst >= math.log1p(margin):
         return (
             "inconclusive",
@@ -324,7 +252,3 @@ def _too_many_bad(sample: Sample) -> str:
 
 def _why(sample: Sample) -> str:
     return f" ({sample.why_bad[0]})" if sample.why_bad else ""
-
-
-def _t(probability: float, freedom: float) -> float:
-    return float(stats.t.ppf(probability, freedom))

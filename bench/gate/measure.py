@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.gate.arms import Arm
-from bench.gate.decide import Rule, is_precise
+from bench.gate.decide import is_precise
 from bench.gate.first_look import Known, look_at, rate_rps, sharing_note
 from bench.gate.live_pair import CLOSED_STEPS, OPEN_STEPS, LivePair, Order
 from bench.gate.orders import closed_order, line_of, open_order, probe_order
 from bench.gate.pairs import SIDES, Design, PlannedPair, Regime, Side, couple_orders, plan_pair
+from bench.gate.rule import Rule
 from bench.gate.slices import METRICS, failures_of, sample_of
 from bench.gate.workload import Workload
 from bench.measure.cores import CoreChoice

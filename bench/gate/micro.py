@@ -15,8 +15,9 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.gate.arms import Arm
-from bench.gate.decide import Rule, Sample, is_precise
+from bench.gate.decide import Sample, is_precise
 from bench.gate.pairs import SIDES, Side, plan_pair
+from bench.gate.rule import Rule
 from bench.measure.interrupts import held_back
 from bench.measure.process import Process, describe_exit
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.gate.arms import Recipe
-from bench.gate.decide import DEFAULT_MARGIN, Rule
 from bench.gate.pairs import LEAST_PAIRS
+from bench.gate.rule import DEFAULT_MARGIN, Rule
 from bench.gate.slices import METRICS
 from bench.gate.workload import (
     DEFAULT_CONNECTIONS,

@@ -13,8 +13,9 @@ from typing import Any
 
 from scipy import stats
 
-from bench.gate.decide import Rule, Sample, decide, is_precise
+from bench.gate.decide import Sample, decide, is_precise
 from bench.gate.pairs import LEAST_PAIRS
+from bench.gate.rule import Rule
 
 CONFIDENCE = 0.95
 Pair = Mapping[tuple[str, str], float]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.gate.decide import Rule
+from bench.gate.rule import Rule
 from bench.measure.machine import CHECKOUT
 from bench.trials.false_alarms import Rate, pairs_of, resampled
 from bench.trials.gate_subjects import MODEL, Subject, subject

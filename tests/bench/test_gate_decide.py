@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from bench.errors import UserError
 from bench.gate.decide import (
-    PROMISES,
     SLOWER_SIGN,
-    Rule,
     Sample,
     decide,
     drift,
@@ -19,6 +17,7 @@ from bench.gate.decide import (
     judge,
     standard_error,
 )
+from bench.gate.rule import PROMISES, Rule
 
 # Ten pairs that spread by 0.1%, without a trend.
 NOISE = [0.001 * x for x in (1, -1, -1, 1, 1, -1, -1, 1, 1, -1)]

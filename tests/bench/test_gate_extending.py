@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from bench.gate.decide import Rule
 from bench.gate.first_look import Known
 from bench.gate.measure import PairsOfProcesses
 from bench.gate.pairs import SIDES, Design, PlannedPair
+from bench.gate.rule import Rule
 from bench.gate.workload import Workload
 from bench.measure.cores import CoreChoice
 

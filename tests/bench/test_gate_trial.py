@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.gate.decide import Rule, decide
+from bench.gate.decide import decide
+from bench.gate.rule import Rule
 from bench.gate.slices import samples_of
 from bench.trials import gate as trial
 from bench.trials import gate_subjects
