@@ -175,7 +175,7 @@ class PairsOfProcesses:
             stolen_s, began_s = steal_s(self._cores.server), time.monotonic()
             pids = {side: pair.pids(side) for side in SIDES}
             figures = self._couple(pair, workload, regime, plan, couple, order)
-            changed = {side: pair.pids(side) != pids[side] for side in SIDES}
+            changed = {side: set(pair.pids(side)) != set(pids[side]) for side in SIDES}
             for number, side in enumerate(order):
                 place = {
                     "pair": plan.index,
