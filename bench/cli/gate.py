@@ -189,39 +189,45 @@ def _write(
     figure: Path | None,
 ) -> None:
     """Every file that was asked for, and the step summary where GitHub asks for one."""
-    import json
-
     from bench.gate import outputs
-    from bench.gate.record import write_text
 
-    if markdown is not None:
-        write_text(markdown, outputs.markdown(content))
-    if junit is not None:
-        write_text(junit, outputs.junit(content))
-    if json_file is not None:
-        write_text(json_file, json.dumps(content, allow_nan=False, indent=1) + "\n")
+    _write_texts(
+        content, outputs.markdown(content), outputs.junit(content), markdown, junit, json_file
+    )
     if figure is not None:
         from bench.present.pair_ratios import draw_pair_ratios
 
         draw_pair_ratios(figure, content)
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        write_text(Path(summary), outputs.markdown(content) + "\n", append=True)
 
 
 def _write_error(
     message: str, markdown: Path | None, junit: Path | None, json_file: Path | None
 ) -> None:
     """What a CI reads, of a gate that could not measure: an error, never a pass."""
+    from bench.gate import outputs
+
+    content = {"state": "failed", "error": message}
+    comment, report = outputs.markdown_of_error(message), outputs.junit_of_error(message)
+    _write_texts(content, comment, report, markdown, junit, json_file)
+
+
+def _write_texts(
+    content: dict[str, Any],
+    comment: str,
+    report: str,
+    markdown: Path | None,
+    junit: Path | None,
+    json_file: Path | None,
+) -> None:
     import json
 
-    from bench.gate import outputs
     from bench.gate.record import write_text
 
     if markdown is not None:
-        write_text(markdown, outputs.markdown_of_error(message))
+        write_text(markdown, comment)
     if junit is not None:
-        write_text(junit, outputs.junit_of_error(message))
+        write_text(junit, report)
     if json_file is not None:
-        write_text(json_file, json.dumps({"state": "failed", "error": message}, indent=1) + "\n")
+        write_text(json_file, json.dumps(content, allow_nan=False, indent=1) + "\n")
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        write_text(Path(summary), outputs.markdown_of_error(message) + "\n", append=True)
+        write_text(Path(summary), comment + "\n", append=True)

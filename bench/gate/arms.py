@@ -208,12 +208,12 @@ def _source(asked: str, commit: str, repository: Repository) -> str:
 
 def _in_environments(arms: Mapping[Side, Arm], recipe: Recipe) -> dict[Side, Arm]:
     """The same sides, each checkout in its own environment if they need different ones."""
-    checkouts = {side: arm for side, arm in arms.items() if arm.checkout}
-    lists = [dependencies_of(arm.cwd) for arm in checkouts.values()]
+    checkouts = {side: arm.checkout for side, arm in arms.items() if arm.checkout}
+    lists = [dependencies_of(arms[side].cwd) for side in checkouts]
     need_own = len(lists) == 2 and differing(*lists)
     built = dict(arms)
-    for side, arm in checkouts.items():
-        checkout = arm.checkout or arm.cwd
+    for side, checkout in checkouts.items():
+        arm = arms[side]
         if not (recipe.setup or need_own):
             clean(checkout)
             continue

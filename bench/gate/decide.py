@@ -20,7 +20,7 @@ Outcome = Literal["pass", "regression", "inconclusive"]
 EXIT_CODES: Mapping[Outcome, int] = {"pass": 0, "regression": 1, "inconclusive": 3}
 # The sign that makes a higher log-ratio mean slower.
 SLOWER_SIGN: Mapping[str, int] = {"throughput": -1, "cpu": 1, "p50": 1, "p99": 1, "time": 1}
-LEAST_PAIRS = 3
+PAIRS_TO_DECIDE = 3
 # In so many more pairs head was measured less often than base: then nothing is a pass.
 SUSPECT_PAIRS = 3
 
@@ -149,10 +149,10 @@ def judge(sample: Sample, rule: Rule, tests: int) -> Finding:
         return found("regression", f"head cannot be measured where base can{_of_conduct(sample)}")
     if sample.couples and sample.couples - sample.bad < rule.valid_share * sample.couples:
         return found("inconclusive", _too_many_bad(sample))
-    if n < LEAST_PAIRS:
+    if n < PAIRS_TO_DECIDE:
         return found(
             "inconclusive",
-            f"measured in {n} process pairs, at least {LEAST_PAIRS} are needed{_why(sample)}",
+            f"measured in {n} process pairs, at least {PAIRS_TO_DECIDE} are needed{_why(sample)}",
         )
     if 2 * n < sample.pairs:
         return found(
@@ -231,7 +231,7 @@ def _conduct_differs(sample: Sample, level: float) -> bool:
     Head in no couple and base in all is no chance, over as many pairs as a decision needs at least.
     """
     never = sample.head_bad == sample.couples and not sample.base_bad
-    if never and sample.head_worse >= LEAST_PAIRS:
+    if never and sample.head_worse >= PAIRS_TO_DECIDE:
         return True
     discordant = sample.head_worse + sample.base_worse
     return bool(discordant and stats.binom.sf(sample.head_worse - 1, discordant, 0.5) <= level)
