@@ -127,7 +127,7 @@ def test_everything_measured_is_kept(
 def test_a_gross_slowdown_is_a_regression_and_a_gain_is_none(
     capfd: pytest.CaptureFixture[str], out: Path
 ) -> None:
-    """8 connections x 2 ms or 40 ms: 4,000 a second at most, or 200. Five pairs bear noise, and cannot drift."""
+    """8 connections x 2 ms or 40 ms: 4,000 a second at most, or 200. Five pairs are no trend."""
     fast, slow = odd("--work-delay", "2ms"), odd("--work-delay", "40ms")
     code, said = gate(capfd, out, fast, slow, path="/work", metrics="throughput", pairs=5)
     assert code == 1, said
